@@ -1,0 +1,80 @@
+/**
+ * The cluster as reconcile sees it: an interface that the controller owns and that kube/ implements.
+ * Reads come from a watched cache and never block; writes are server-side apply.
+ */
+
+/** One kind of object, as the API server serves it. */
+export interface Kind {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly plural: string;
+  readonly namespaced: boolean;
+}
+
+export interface OwnerReference {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly controller?: boolean;
+  readonly blockOwnerDeletion?: boolean;
+}
+
+export interface ObjectMeta {
+  readonly name: string;
+  readonly namespace?: string;
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+  readonly generation?: number;
+  readonly creationTimestamp?: string;
+  readonly deletionTimestamp?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly ownerReferences?: readonly OwnerReference[];
+  readonly managedFields?: readonly unknown[];
+}
+
+export interface KubeObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: ObjectMeta;
+}
+
+/** What a watched cache holds. Objects are frozen: whoever wants to change one makes another. */
+export interface Cache {
+  get<T extends KubeObject>(kind: Kind, namespace: string, name: string): T | undefined;
+  list<T extends KubeObject>(kind: Kind, namespace?: string): readonly T[];
+  /** Objects of `kind` in `namespace` that carry the label `key=value`. */
+  labelled<T extends KubeObject>(
+    kind: Kind,
+    namespace: string,
+    key: string,
+    value: string,
+  ): readonly T[];
+}
+
+export interface EventNote {
+  readonly type: "Normal" | "Warning";
+  /** PascalCase, machine-readable. */
+  readonly reason: string;
+  readonly message: string;
+}
+
+/**
+ * Writes. Each rejects with ApiError (kube/errors.ts) when the API server refuses, and with the transport's error when no
+ * answer came: the caller throws it on, and the work queue tries again later.
+ */
+export interface Writer {
+  /** Live GET, for the moment before a first write: the cache may be filtered. Undefined when absent. */
+  read<T extends KubeObject>(kind: Kind, namespace: string, name: string): Promise<T | undefined>;
+  /** Server-side apply by our field manager, forced: only the fields in `object` become ours. */
+  apply<T extends KubeObject>(kind: Kind, object: KubeObject): Promise<T>;
+  /** The same for the status subresource. */
+  applyStatus<T extends KubeObject>(kind: Kind, object: KubeObject): Promise<T>;
+  /** Deletes that very object (uid precondition); absent already is success. */
+  remove(kind: Kind, object: KubeObject): Promise<void>;
+  /** Publishes an Event about `regarding`; repeats of the same note are aggregated, failures only logged. */
+  note(regarding: KubeObject, note: EventNote): void;
+}
+
+export type Cluster = Cache & Writer;
