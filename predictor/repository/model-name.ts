@@ -1,0 +1,43 @@
+import type { StorageLocation } from "../storage/uri.ts";
+
+/** The name served when nobody gave one: that of the model's file or folder. */
+export function selectModelName(location: StorageLocation): string {
+  const segments = pathOf(location)
+    .split("/")
+    .filter((segment) => segment !== "");
+  const last = segments.at(-1) ?? "";
+  const stem = last.replace(/\.(onnx|tar\.gz|tgz)$/i, "");
+  // `models/iris/model.onnx` is iris: the file's name is the layout's, not the author's.
+  const named = stem === "model" && stem !== last ? (segments.at(-2) ?? stem) : stem;
+  return clean(named) || clean(hostOf(location)) || "model";
+}
+
+function pathOf(location: StorageLocation): string {
+  return location.scheme === "https" ? decoded(location.url.pathname) : bare(location);
+}
+
+function bare(location: Exclude<StorageLocation, { scheme: "https" }>): string {
+  return location.scheme === "s3" ? location.key : location.path;
+}
+
+function hostOf(location: StorageLocation): string {
+  if (location.scheme === "s3") return location.bucket;
+  return location.scheme === "pvc" ? location.claim : "";
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    // A stray % is legal in a URL and says nothing about the name.
+    return path;
+  }
+}
+
+/** Letters, digits, dot, dash and underscore: what goes into /v2/models/NAME unescaped. */
+function clean(name: string): string {
+  return name
+    .replaceAll(/[^A-Za-z0-9._-]+/g, "-")
+    .replace(/^[^A-Za-z0-9]+/, "")
+    .slice(0, 128);
+}

@@ -1,0 +1,100 @@
+import { isAbsolute } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { StorageError, printable } from "./storage-error.ts";
+
+/** Where a model lies, as its URI says it; docs/runtime-contract.md, part Storage. */
+export type StorageLocation =
+  | { readonly scheme: "file"; readonly path: string }
+  | { readonly scheme: "pvc"; readonly claim: string; readonly path: string }
+  | { readonly scheme: "https"; readonly url: URL }
+  | { readonly scheme: "s3"; readonly bucket: string; readonly key: string };
+
+const URI_LENGTH_MAX = 2048;
+const SUPPORTED = "file://, pvc://, https://, s3:// and absolute paths are";
+
+/**
+ * Reads a storage URI. Throws StorageError "invalid" with what is wrong with it.
+ * `insecureHttp` lets http:// through, for servers on the loopback interface.
+ */
+export function parseStorageUri(uri: string, insecureHttp = false): StorageLocation {
+  const refuse = (why: string): StorageError =>
+    new StorageError("invalid", `storageUri ${shownUri(uri)}: ${why}`);
+  if (uri.trim() === "") throw refuse("is empty; name a file, a folder, a bucket or a URL");
+  if (uri.length > URI_LENGTH_MAX) throw refuse(`is longer than ${URI_LENGTH_MAX} characters`);
+  if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(uri)) throw refuse("holds a control character; remove it");
+  if (isAbsolute(uri)) return { scheme: "file", path: uri };
+  const match = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/(.*)$/.exec(uri);
+  if (match === null) throw refuse(`is neither a URI nor an absolute path; ${SUPPORTED} served`);
+  const scheme = (match[1] ?? "").toLowerCase();
+  const rest = match[2] ?? "";
+  switch (scheme) {
+    case "file":
+      return { scheme: "file", path: parseFilePath(rest, refuse) };
+    case "pvc":
+      return parseClaim(rest, refuse);
+    case "s3":
+      return parseBucket(rest, refuse);
+    case "https":
+      return { scheme: "https", url: parseUrl(`${scheme}://${rest}`, refuse) };
+    case "http":
+      if (insecureHttp) return { scheme: "https", url: parseUrl(`${scheme}://${rest}`, refuse) };
+      throw refuse("http:// is open to forgery on its way; use https://");
+    default:
+      throw refuse(`scheme ${scheme}:// is not supported; ${SUPPORTED}`);
+  }
+}
+
+/** The URI as it may stand in a message: without user information and without a signed query. */
+export function shownUri(uri: string): string {
+  const bare = /^https?:\/\//i.test(uri) ? uri.replace(/[?#].*$/s, "") : uri;
+  return printable(bare.replace(/^([a-z0-9+.-]+:\/\/)[^/]*@/i, "$1"), 256);
+}
+
+type Refuse = (why: string) => StorageError;
+
+function parseFilePath(rest: string, refuse: Refuse): string {
+  const path = rest.replace(/^localhost(?=\/)/, "");
+  if (!path.startsWith("/")) throw refuse("names a host; write file:///absolute/path");
+  try {
+    return fileURLToPath(`file://${path.replaceAll("?", "%3F").replaceAll("#", "%23")}`);
+  } catch (cause) {
+    throw refuse(`is no file URL: ${cause instanceof Error ? cause.message : String(cause)}`);
+  }
+}
+
+function parseClaim(rest: string, refuse: Refuse): StorageLocation {
+  const [claim = "", ...segments] = rest.split("/");
+  if (!/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(claim)) {
+    throw refuse("names no claim; write pvc://CLAIM/PATH");
+  }
+  refuseDotSegments(segments, refuse);
+  return { scheme: "pvc", claim, path: segments.filter((segment) => segment !== "").join("/") };
+}
+
+function parseBucket(rest: string, refuse: Refuse): StorageLocation {
+  const [bucket = "", ...segments] = rest.split("/");
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/.test(bucket)) {
+    throw refuse("names no bucket; write s3://BUCKET/KEY");
+  }
+  refuseDotSegments(segments, refuse);
+  if (segments.slice(0, -1).includes("")) throw refuse("holds an empty segment (//); remove it");
+  return { scheme: "s3", bucket, key: segments.join("/") };
+}
+
+function refuseDotSegments(segments: readonly string[], refuse: Refuse): void {
+  if (segments.some((segment) => segment === "." || segment === "..")) {
+    throw refuse("holds a segment . or ..; write the path out");
+  }
+}
+
+function parseUrl(text: string, refuse: Refuse): URL {
+  if (text.includes("\\")) throw refuse("holds a backslash; write /");
+  if (!URL.canParse(text)) throw refuse("is no URL");
+  const url = new URL(text);
+  if (url.username !== "" || url.password !== "") {
+    throw refuse("holds a user name or password; they would end up in logs and in the status");
+  }
+  url.hash = "";
+  return url;
+}
