@@ -1,0 +1,32 @@
+/** The kinds the controller reads and writes. */
+import type { Kind } from "../cluster.ts";
+
+export const INFERENCE_SERVICE: Kind = {
+  apiVersion: "pilotlight.dev/v1beta1",
+  kind: "InferenceService",
+  plural: "inferenceservices",
+  namespaced: true,
+};
+
+export const KNATIVE_SERVICE: Kind = {
+  apiVersion: "serving.knative.dev/v1",
+  kind: "Service",
+  plural: "services",
+  namespaced: true,
+};
+
+export const KNATIVE_REVISION: Kind = {
+  apiVersion: "serving.knative.dev/v1",
+  kind: "Revision",
+  plural: "revisions",
+  namespaced: true,
+};
+
+export const POD: Kind = { apiVersion: "v1", kind: "Pod", plural: "pods", namespaced: true };
+
+export const CONFIG_MAP: Kind = {
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  plural: "configmaps",
+  namespaced: true,
+};

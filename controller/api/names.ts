@@ -1,0 +1,32 @@
+/** Every name, label and annotation key that the controller writes or looks for. */
+
+/** Name of the Knative Service that is the predictor of InferenceService `name`. */
+export function predictorServiceName(name: string): string {
+  return `${name}-predictor`;
+}
+
+/** On the Knative Service, its revisions and its pods: the InferenceService they serve. */
+export const LABEL_INFERENCE_SERVICE = "pilotlight.dev/inferenceservice";
+/** On the same objects: which part of it. */
+export const LABEL_COMPONENT = "pilotlight.dev/component";
+/** Knative's: on revisions and pods, the revision. */
+export const LABEL_REVISION = "serving.knative.dev/revision";
+/** Knative's: `cluster-local` on a service keeps it off the outer gateway. */
+export const LABEL_VISIBILITY = "networking.knative.dev/visibility";
+
+/**
+ * On the Knative Service: digest of what we last applied. It is what tells that a field which we wanted once is no longer wanted;
+ * it stands on the service's metadata, where a change makes no revision.
+ */
+export const ANNOTATION_INTENT = "pilotlight.dev/intent";
+/** On an InferenceService: Secret whose keys become the predictor's environment (AWS_ACCESS_KEY_ID, …). */
+export const ANNOTATION_STORAGE_SECRET = "pilotlight.dev/storage-secret";
+/** Knative's: how long a rollout to the newest revision takes; belongs on the service's own metadata. */
+export const ANNOTATION_ROLLOUT_DURATION = "serving.knative.dev/rollout-duration";
+
+/** Name of the container that serves a `model`. Custom containers keep their own. */
+export const PREDICTOR_CONTAINER = "predictor";
+/** Where a mounted or downloaded model lies in the container. */
+export const MODEL_DIR = "/mnt/models";
+/** HTTP port of the predictor in its pod. */
+export const PREDICTOR_PORT = 8080;
