@@ -1,6 +1,6 @@
 /**
- * The cluster as reconcile sees it: an interface that the controller owns and that kube/ implements.
- * Reads come from a watched cache and never block; writes are server-side apply.
+ * The cluster as reconcile sees it: an interface that the controller owns and that kube/
+ * implements. Reads come from a watched cache and never block; writes are server-side apply.
  */
 
 /** One kind of object, as the API server serves it. */
@@ -61,11 +61,15 @@ export interface EventNote {
 }
 
 /**
- * Writes. Each rejects with ApiError (kube/errors.ts) when the API server refuses, and with the transport's error when no
- * answer came: the caller throws it on, and the work queue tries again later.
+ * Writes. Each rejects with ApiError (kube/errors.ts) when the API server refuses, and with the
+ * transport's error when no answer came: the caller throws it on, and the work queue tries again
+ * later.
  */
 export interface Writer {
-  /** Live GET, for the moment before a first write: the cache may be filtered. Undefined when absent. */
+  /**
+   * Live GET, for the moment before a first write: the cache may be filtered. Undefined when
+   * absent.
+   */
   read<T extends KubeObject>(kind: Kind, namespace: string, name: string): Promise<T | undefined>;
   /** Server-side apply by our field manager, forced: only the fields in `object` become ours. */
   apply<T extends KubeObject>(kind: Kind, object: KubeObject): Promise<T>;
@@ -73,7 +77,10 @@ export interface Writer {
   applyStatus<T extends KubeObject>(kind: Kind, object: KubeObject): Promise<T>;
   /** Deletes that very object (uid precondition); absent already is success. */
   remove(kind: Kind, object: KubeObject): Promise<void>;
-  /** Publishes an Event about `regarding`; repeats of the same note are aggregated, failures only logged. */
+  /**
+   * Publishes an Event about `regarding`; repeats of the same note are aggregated, failures only
+   * logged.
+   */
   note(regarding: KubeObject, note: EventNote): void;
 }
 

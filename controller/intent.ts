@@ -3,7 +3,10 @@ import { createHash } from "node:crypto";
 import { ANNOTATION_INTENT } from "./api/names.ts";
 import type { KubeObject } from "./cluster.ts";
 
-/** `child` with the digest of itself as an annotation. Keys are sorted first: their order means nothing. */
+/**
+ * `child` with the digest of itself as an annotation. Keys are sorted first: their order means
+ * nothing.
+ */
 export function stamped<T extends KubeObject>(child: T): T {
   const digest = createHash("sha256").update(canonical(child)).digest("hex").slice(0, 32);
   const annotations = { ...child.metadata.annotations, [ANNOTATION_INTENT]: digest };
@@ -11,8 +14,9 @@ export function stamped<T extends KubeObject>(child: T): T {
 }
 
 /**
- * Whether `live` needs no write to be `wanted` (a stamped object). The digest tells that the wish is the same, a field no longer
- * wanted included; the comparison tells that nobody changed what we own. Fields that others own are not looked at.
+ * Whether `live` needs no write to be `wanted` (a stamped object). The digest tells that the wish
+ * is the same, a field no longer wanted included; the comparison tells that nobody changed what we
+ * own. Fields that others own are not looked at.
  */
 export function satisfied(live: KubeObject, wanted: KubeObject): boolean {
   return (
@@ -21,7 +25,10 @@ export function satisfied(live: KubeObject, wanted: KubeObject): boolean {
   );
 }
 
-/** Whether everything in `wanted` is in `live`; lists must have the same length, since server-side apply replaces them whole. */
+/**
+ * Whether everything in `wanted` is in `live`; lists must have the same length, since server-side
+ * apply replaces them whole.
+ */
 export function covers(live: unknown, wanted: unknown): boolean {
   if (Array.isArray(wanted)) {
     return (

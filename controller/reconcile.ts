@@ -1,6 +1,7 @@
 /**
- * The shell: the only place where decisions (desired/, observe/) meet the cluster. Level-triggered: it is given a key, looks at the
- * world as it is, and makes it what it should be. Everything it does may be done twice, or half, and done again.
+ * The shell: the only place where decisions (desired/, observe/) meet the cluster. Level-triggered:
+ * it is given a key, looks at the world as it is, and makes it what it should be. Everything it
+ * does may be done twice, or half, and done again.
  */
 import type { InferenceService, InferenceServiceStatus } from "./api/inferenceservice.gen.ts";
 import {
@@ -19,11 +20,11 @@ import { desired } from "./desired/desired.ts";
 import { clusterFacts, type ConfigMapData } from "./desired/facts.ts";
 import { isRefusal, type Refusal } from "./desired/refusal.ts";
 import { satisfied, stamped } from "./intent.ts";
-import { refusalOf } from "./kube/errors.ts";
 import { happenings } from "./observe/happenings.ts";
 import { observe, sameStatus } from "./observe/observe.ts";
 import type { Pod } from "./observe/pods.ts";
 import { type Outcome, SETTLED } from "./outcome.ts";
+import { refusalOf } from "./refused-write.ts";
 
 export interface ReconcileContext {
   readonly cluster: Cluster;
@@ -33,12 +34,17 @@ export interface ReconcileContext {
   readonly now: () => Date;
 }
 
-/** Another owner's child may go away, and what Knative refused it may take later: both are looked at again without an event. */
+/**
+ * Another owner's child may go away, and what Knative refused it may take later: both are looked at
+ * again without an event.
+ */
 const REFUSED_AGAIN_MS = 60_000;
 
 /**
- * Makes the children of the InferenceService `namespace/name` what they should be and says in its status how they are.
- * @throws ApiError or a transport's error when the API server could not be asked: the queue tries again.
+ * Makes the children of the InferenceService `namespace/name` what they should be and says in its
+ * status how they are.
+ * @throws ApiError or a transport's error when the API server could not be asked: the queue tries
+ * again.
  */
 export async function reconcile(
   context: ReconcileContext,
@@ -48,7 +54,8 @@ export async function reconcile(
   const { cluster } = context;
   const isvc = cluster.get<InferenceService>(INFERENCE_SERVICE, namespace, name);
   if (isvc === undefined || isvc.metadata.deletionTimestamp !== undefined) {
-    // Owner references take the children along; a finalizer would only be one more thing that can get stuck.
+    // Owner references take the children along; a finalizer would only be one more thing that can
+    // get stuck.
     return SETTLED;
   }
   const wanted = desired(isvc, factsOf(context), context.defaults);
@@ -83,7 +90,8 @@ async function applyService(
   const wanted = stamped(predictor);
   const { namespace = "" } = wanted.metadata;
   const seen = cached(cluster, isvc);
-  // The cache holds only what carries our label: before a first write, ask whether somebody else has the name.
+  // The cache holds only what carries our label: before a first write, ask whether somebody else
+  // has the name.
   const live =
     seen ?? (await cluster.read<KnativeService>(KNATIVE_SERVICE, namespace, wanted.metadata.name));
   if (live !== undefined && !isOwnedBy(live, isvc)) {
@@ -99,7 +107,7 @@ async function applyService(
     if (refusal === undefined) {
       throw error;
     }
-    return { refusal: { reason: "KnativeRefused", message: refusal }, service: live };
+    return { refusal, service: live };
   }
 }
 
@@ -150,7 +158,8 @@ async function writeStatus(
     return;
   }
   const { apiVersion, kind } = INFERENCE_SERVICE;
-  // The uid makes this a write to that very object: one deleted and made again meanwhile is left alone.
+  // The uid makes this a write to that very object: one deleted and made again meanwhile is left
+  // alone.
   const metadata = { name, namespace, ...(uid === undefined ? {} : { uid }) };
   await cluster.applyStatus(INFERENCE_SERVICE, {
     apiVersion,

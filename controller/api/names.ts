@@ -15,13 +15,20 @@ export const LABEL_REVISION = "serving.knative.dev/revision";
 export const LABEL_VISIBILITY = "networking.knative.dev/visibility";
 
 /**
- * On the Knative Service: digest of what we last applied. It is what tells that a field which we wanted once is no longer wanted;
- * it stands on the service's metadata, where a change makes no revision.
+ * On the Knative Service: digest of what we last applied. It is what tells that a field which we
+ * wanted once is no longer wanted; it stands on the service's metadata, where a change makes no
+ * revision.
  */
 export const ANNOTATION_INTENT = "pilotlight.dev/intent";
-/** On an InferenceService: Secret whose keys become the predictor's environment (AWS_ACCESS_KEY_ID, …). */
+/**
+ * On an InferenceService: Secret whose keys become the predictor's environment (AWS_ACCESS_KEY_ID,
+ * …).
+ */
 export const ANNOTATION_STORAGE_SECRET = "pilotlight.dev/storage-secret";
-/** Knative's: how long a rollout to the newest revision takes; belongs on the service's own metadata. */
+/**
+ * Knative's: how long a rollout to the newest revision takes; belongs on the service's own
+ * metadata.
+ */
 export const ANNOTATION_ROLLOUT_DURATION = "serving.knative.dev/rollout-duration";
 
 /** Name of the container that serves a `model`. Custom containers keep their own. */

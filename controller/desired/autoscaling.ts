@@ -1,9 +1,14 @@
-/** spec.predictor's scaling fields → Knative's annotations (knative.dev/serving pkg/apis/autoscaling/register.go). */
+/**
+ * spec.predictor's scaling fields → Knative's annotations (knative.dev/serving
+ * pkg/apis/autoscaling/register.go).
+ */
 import type { PredictorSpec } from "../api/inferenceservice.gen.ts";
 
 const GROUP = "autoscaling.knative.dev";
 
-/** Annotations for the revision template. Ours always wins over one of the user's with the same key. */
+/**
+ * Annotations for the revision template. Ours always wins over one of the user's with the same key.
+ */
 export function autoscalingAnnotations(predictor: PredictorSpec): Record<string, string> {
   const { maxReplicas, scaleMetric, scaleTarget } = predictor;
   return {

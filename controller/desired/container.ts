@@ -24,7 +24,10 @@ export interface PredictorDefaults {
   readonly resources: NonNullable<KnativeServiceContainer["resources"]>;
 }
 
-/** Container of the standard predictor for `model`; docs/runtime-contract.md says what its environment means. */
+/**
+ * Container of the standard predictor for `model`; docs/runtime-contract.md says what its
+ * environment means.
+ */
 export function modelContainer(input: {
   readonly modelName: string;
   readonly model: ModelSpec;
@@ -55,7 +58,8 @@ export function modelContainer(input: {
     ],
     ports: [{ containerPort: PREDICTOR_PORT, name: "http1" }],
     resources: model.resources ?? defaults.resources,
-    // No period: Knative's queue-proxy then asks every few milliseconds, which is what a cold start waits for.
+    // No period: Knative's queue-proxy then asks every few milliseconds, which is what a cold start
+    // waits for.
     readinessProbe: {
       httpGet: { path: "/v2/health/ready", port: PREDICTOR_PORT },
       successThreshold: 1,
@@ -73,8 +77,9 @@ export function modelContainer(input: {
 }
 
 /**
- * A container of the user's own: as it is, confined where it says nothing. Whether it runs as root is its image's affair: to force
- * runAsNonRoot on an image made without it would stop servers that work elsewhere.
+ * A container of the user's own: as it is, confined where it says nothing. Whether it runs as root
+ * is its image's affair: to force runAsNonRoot on an image made without it would stop servers that
+ * work elsewhere.
  */
 export function customContainer(container: CustomContainer): KnativeServiceContainer {
   const { env, securityContext, ...rest } = container;
@@ -89,7 +94,8 @@ export function customContainer(container: CustomContainer): KnativeServiceConta
 type Environment = NonNullable<KnativeServiceContainer["env"]>;
 
 function environmentOf(env: readonly EnvVar[] | undefined): Environment {
-  // Written out, since an empty value and an absent one are the same to Kubernetes but not to a comparison.
+  // Written out, since an empty value and an absent one are the same to Kubernetes but not to a
+  // comparison.
   return (env ?? []).map(({ name, value, valueFrom }) => ({
     name,
     ...(value === undefined ? {} : { value }),

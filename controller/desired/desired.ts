@@ -1,6 +1,7 @@
 /**
- * PURE: an InferenceService and what is known of the cluster → the Knative Service to have, or why there can be none.
- * The same input gives the same output, to the byte; nothing here reads a clock, the environment or the cluster.
+ * PURE: an InferenceService and what is known of the cluster → the Knative Service to have, or why
+ * there can be none. The same input gives the same output, to the byte; nothing here reads a clock,
+ * the environment or the cluster.
  */
 import type { InferenceService, PredictorSpec } from "../api/inferenceservice.gen.ts";
 import { INFERENCE_SERVICE, KNATIVE_SERVICE } from "../api/kinds.ts";
@@ -29,7 +30,10 @@ export interface Desired {
   readonly predictor: KnativeService;
 }
 
-/** @throws never for an object that the CRD's schema admits; anything else is a bug and fails this key alone. */
+/**
+ * @throws never for an object that the CRD's schema admits; anything else is a bug and fails this
+ * key alone.
+ */
 export function desired(
   isvc: InferenceService,
   facts: ClusterFacts,
@@ -134,12 +138,14 @@ function podSpec(predictor: PredictorSpec, part: PredictorPart): KnativeServiceP
   const { containerConcurrency, timeout, nodeSelector, tolerations } = predictor;
   return {
     ...(containerConcurrency === undefined ? {} : { containerConcurrency }),
-    // Both: a request that waits for a cold start has sent no byte, and the first-byte limit would end it before its time.
+    // Both: a request that waits for a cold start has sent no byte, and the first-byte limit would
+    // end it before its time.
     ...(timeout === undefined
       ? {}
       : { timeoutSeconds: timeout, responseStartTimeoutSeconds: timeout }),
     enableServiceLinks: false,
-    // Knative takes no other value; a custom server with an account of its own may want the token, a model never does.
+    // Knative takes no other value; a custom server with an account of its own may want the token,
+    // a model never does.
     ...(predictor.containers !== undefined && predictor.serviceAccountName !== undefined
       ? {}
       : { automountServiceAccountToken: false }),

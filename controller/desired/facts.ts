@@ -1,6 +1,7 @@
 /**
- * What the cluster allows, read from Knative's own ConfigMaps.
- * Sources: knative.dev/serving pkg/apis/config (features.go, defaults.go) and pkg/autoscaler/config; a missing key means Knative's default.
+ * What the cluster allows, read from Knative's own ConfigMaps. Sources: knative.dev/serving
+ * pkg/apis/config (features.go, defaults.go) and pkg/autoscaler/config; a missing key means
+ * Knative's default.
  */
 
 /** `undefined` anywhere means: not known, and what is not known refuses nothing. */
@@ -23,7 +24,10 @@ export type ConfigMapData = Readonly<Record<string, string>>;
 /** Names of the ConfigMaps that clusterFacts reads. */
 export const KNATIVE_CONFIG_MAPS = ["config-features", "config-defaults", "config-autoscaler"];
 
-/** Facts from the `data` of Knative's ConfigMaps; `find` answers undefined for one that cannot be read. */
+/**
+ * Facts from the `data` of Knative's ConfigMaps; `find` answers undefined for one that cannot be
+ * read.
+ */
 export function clusterFacts(
   knativeNamespace: string,
   find: (name: string) => ConfigMapData | undefined,
@@ -42,7 +46,10 @@ export function clusterFacts(
   };
 }
 
-/** Whether a feature flag that Knative ships switched off is on (`enabled` or `allowed`, in any case). */
+/**
+ * Whether a feature flag that Knative ships switched off is on (`enabled` or `allowed`, in any
+ * case).
+ */
 export function featureAllowed(features: ConfigMapData, flag: string): boolean {
   const value = (features[flag] ?? "disabled").toLowerCase();
   return value === "enabled" || value === "allowed";

@@ -1,6 +1,7 @@
 /**
- * What the cluster would refuse or ignore, found before anything is applied, each with the command that allows it.
- * Knative's own answer to a forbidden field is `must not set the field(s): spec.template.spec.nodeSelector`, to the controller alone.
+ * What the cluster would refuse or ignore, found before anything is applied, each with the command
+ * that allows it. Knative's own answer to a forbidden field is `must not set the field(s):
+ * spec.template.spec.nodeSelector`, to the controller alone.
  */
 import type { KnativeService, KnativeServicePodSpec } from "../api/knative-service.gen.ts";
 import { featureAllowed, type ClusterFacts } from "./facts.ts";
@@ -12,7 +13,10 @@ interface FeatureUse {
   readonly used: (pod: KnativeServicePodSpec) => boolean;
 }
 
-/** Fields that Knative takes only with a feature flag (docs: knative.dev, "feature and extension flags"). */
+/**
+ * Fields that Knative takes only with a feature flag (docs: knative.dev, "feature and extension
+ * flags").
+ */
 const FEATURES: readonly FeatureUse[] = [
   {
     flag: "kubernetes.podspec-nodeselector",
@@ -39,7 +43,9 @@ export function preflight(service: KnativeService, facts: ClusterFacts): Refusal
     : (featuresOff(pod, facts) ?? timeoutOver(pod, facts) ?? scaleOver(service, facts));
 }
 
-/** All missing features in one sentence and one command, so that nobody has to come back for each. */
+/**
+ * All missing features in one sentence and one command, so that nobody has to come back for each.
+ */
 function featuresOff(pod: KnativeServicePodSpec, facts: ClusterFacts): Refusal | undefined {
   const { features } = facts;
   if (features === undefined) {

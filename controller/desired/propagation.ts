@@ -1,7 +1,7 @@
 /**
- * Which of the user's labels and annotations reach Knative.
- * A list of what is allowed, not of what is not: everything on the revision template makes a new revision when it changes, so a
- * team label or Argo CD's tracking annotation must never get there (kserve/kserve#1885, #3710).
+ * Which of the user's labels and annotations reach Knative. A list of what is allowed, not of what
+ * is not: everything on the revision template makes a new revision when it changes, so a team label
+ * or Argo CD's tracking annotation must never get there (kserve/kserve#1885, #3710).
  */
 import type { ObjectMeta } from "../cluster.ts";
 import { ANNOTATION_ROLLOUT_DURATION, LABEL_VISIBILITY } from "../api/names.ts";

@@ -13,8 +13,9 @@ const CREDENTIALS_VOLUME = "storage-credentials";
 const CREDENTIALS_DIR = "/var/run/secrets/pilotlight/storage";
 
 /**
- * A claim is mounted; what must be downloaded gets a place to be put (the root file system is read-only); what lies in the image
- * needs nothing. The predictor itself downloads: an init container would need a Knative feature that is off by default.
+ * A claim is mounted; what must be downloaded gets a place to be put (the root file system is read-
+ * only); what lies in the image needs nothing. The predictor itself downloads: an init container
+ * would need a Knative feature that is off by default.
  */
 export function modelMount(storageUri: string | undefined): ModelMount {
   const env = storageUri === undefined ? {} : { STORAGE_URI: storageUri };
@@ -44,8 +45,8 @@ export function modelMount(storageUri: string | undefined): ModelMount {
 }
 
 /**
- * A Secret with the keys of the model store, as a folder: unlike environment variables it follows a rotation without a new revision.
- * The controller never reads it, so it needs no right to.
+ * A Secret with the keys of the model store, as a folder: unlike environment variables it follows a
+ * rotation without a new revision. The controller never reads it, so it needs no right to.
  */
 export function credentialsMount(secretName: string | undefined): ModelMount {
   if (secretName === undefined || secretName === "") {
@@ -67,7 +68,10 @@ export function mergeMounts(...mounts: readonly ModelMount[]): ModelMount {
   };
 }
 
-/** pvc://claim/some/path → its parts, slashes at the ends of the path dropped; undefined for another scheme. */
+/**
+ * pvc://claim/some/path → its parts, slashes at the ends of the path dropped; undefined for another
+ * scheme.
+ */
 function parseClaim(storageUri: string): { name: string; path: string } | undefined {
   const match = /^pvc:\/\/([^/]+)\/?(.*)$/.exec(storageUri);
   return match?.[1] === undefined

@@ -1,4 +1,7 @@
-/** Conditions by the rules of kstatus: abnormal ones are present only while true, times move only with the status. */
+/**
+ * Conditions by the rules of kstatus: abnormal ones are present only while true, times move only
+ * with the status.
+ */
 import type { Condition } from "../api/inferenceservice.gen.ts";
 
 /** A condition before it knows when it changed. */
@@ -17,7 +20,8 @@ export function condition<T extends { readonly type: string }>(
 }
 
 /**
- * `verdicts` as conditions of `generation`. lastTransitionTime is the previous one's while the status is the same, else `now` (RFC 3339).
+ * `verdicts` as conditions of `generation`. lastTransitionTime is the previous one's while the
+ * status is the same, else `now` (RFC 3339).
  */
 export function conditions(
   verdicts: readonly Verdict[],

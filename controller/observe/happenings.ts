@@ -1,4 +1,7 @@
-/** PURE: two statuses in a row → the Events between them. An Event is published when something happened, not while it lasts. */
+/**
+ * PURE: two statuses in a row → the Events between them. An Event is published when something
+ * happened, not while it lasts.
+ */
 import type { InferenceServiceStatus } from "../api/inferenceservice.gen.ts";
 import type { EventNote } from "../cluster.ts";
 import { condition } from "./conditions.ts";

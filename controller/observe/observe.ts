@@ -1,6 +1,6 @@
 /**
- * PURE: an InferenceService and what exists for it → its status.
- * Ready says whether requests are answered; LatestDeploymentReady whether the newest revision is what answers them. The two differ
+ * PURE: an InferenceService and what exists for it → its status. Ready says whether requests are
+ * answered; LatestDeploymentReady whether the newest revision is what answers them. The two differ
  * while an old revision serves and a new one does not come up, and users need to see both.
  */
 import type {
@@ -36,7 +36,9 @@ interface View {
   readonly fresh: boolean;
   readonly trouble: Trouble | undefined;
   readonly newestPods: readonly Pod[];
-  /** Whether a pod of the newest revision is ready: then trouble with another one is not an outage. */
+  /**
+   * Whether a pod of the newest revision is ready: then trouble with another one is not an outage.
+   */
   readonly answering: boolean;
   readonly replicas: number;
   readonly scaledToZero: boolean;
@@ -110,7 +112,8 @@ function readyVerdict(observation: Observation, view: View): Verdict {
     const { reason, message } = view.trouble;
     return { type, status: "False", reason, message };
   }
-  // While a route moves, the old revision goes on serving: that is no reason to call a service that was ready unready.
+  // While a route moves, the old revision goes on serving: that is no reason to call a service that
+  // was ready unready.
   const moving = routes?.status === "Unknown" && before?.status === "True";
   if (routes?.status !== "True" && !moving) {
     return {
@@ -130,11 +133,7 @@ function readyVerdict(observation: Observation, view: View): Verdict {
     : { type, status: "True", reason: "Serving", message: `revision ${view.serving} serves` };
 }
 
-function notYetServing(
-  type: string,
-  view: View,
-  routes: { message?: string } | undefined,
-): Verdict {
+function notYetServing(type: string, view: View): Verdict {
   if (view.trouble !== undefined) {
     const { reason, message, fatal } = view.trouble;
     return { type, status: fatal ? "False" : "Unknown", reason, message };
@@ -217,7 +216,10 @@ function component(service: KnativeService | undefined): ComponentStatus {
   };
 }
 
-/** The model's state in KServe's words (kserve v1beta1 ModelStatus), except that zero replicas of a loaded model count as Loaded. */
+/**
+ * The model's state in KServe's words (kserve v1beta1 ModelStatus), except that zero replicas of a
+ * loaded model count as Loaded.
+ */
 function modelStatus(
   { refusal }: Observation,
   ready: Verdict,
@@ -269,7 +271,10 @@ function transition(
   return trouble?.fatal === true ? "BlockedByFailedLoad" : "InProgress";
 }
 
-/** Whether two statuses say the same; times don't count, since they move only with what they are about. */
+/**
+ * Whether two statuses say the same; times don't count, since they move only with what they are
+ * about.
+ */
 export function sameStatus(
   one: InferenceServiceStatus | undefined,
   other: InferenceServiceStatus,

@@ -44,8 +44,8 @@ const RESTARTS_TOLERATED = 2;
 const MESSAGE_LENGTH_MAX = 1024;
 
 /**
- * The worst trouble among `pods`, which all belong to `revision`; else what Knative itself says of the revision, which outlives its pods.
- * Undefined when there is none.
+ * The worst trouble among `pods`, which all belong to `revision`; else what Knative itself says of
+ * the revision, which outlives its pods. Undefined when there is none.
  */
 export function revisionTrouble(
   pods: readonly Pod[],
@@ -118,7 +118,10 @@ function exitTrouble(terminated: ContainerStateTerminated, restarts: number): Tr
   };
 }
 
-/** Knative's own verdict: `ContainerHealthy` has the exit code in its reason and the container's last words in its message. */
+/**
+ * Knative's own verdict: `ContainerHealthy` has the exit code in its reason and the container's
+ * last words in its message.
+ */
 function knativeTrouble(revision: KnativeRevision | undefined): Trouble | undefined {
   const conditions = revision?.status?.conditions;
   for (const type of ["ContainerHealthy", "ResourcesAvailable"]) {

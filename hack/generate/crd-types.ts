@@ -13,8 +13,8 @@ export interface TypeSource {
 }
 
 /**
- * The types of one schema as the text of a module. Everything is readonly: what comes from a cache is shared, and what goes to
- * the API server is built, not changed.
+ * The types of one schema as the text of a module. Everything is readonly: what comes from a cache
+ * is shared, and what goes to the API server is built, not changed.
  */
 export async function crdTypes(source: TypeSource): Promise<string> {
   const text = await compile(withMetadata(source.schema), source.name, {
@@ -53,7 +53,10 @@ export async function crdTypes(source: TypeSource): Promise<string> {
   ].join("\n");
 }
 
-/** A CRD's schema leaves apiVersion and kind optional and says only "object" of metadata; every object has all three. */
+/**
+ * A CRD's schema leaves apiVersion and kind optional and says only "object" of metadata; every
+ * object has all three.
+ */
 function withMetadata(schema: JSONSchema): JSONSchema {
   const copy = structuredClone(schema);
   const required = new Set([copy.required ?? []].flat().map(String));

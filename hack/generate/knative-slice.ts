@@ -1,7 +1,9 @@
 /** The slice of Knative's schemas that Pilotlight writes or reads, with names for its parts. */
 import type { JSONSchema } from "json-schema-to-typescript";
 
-/** What to keep of a schema: nothing said below a name keeps all of it; `title` names the interface. */
+/**
+ * What to keep of a schema: nothing said below a name keeps all of it; `title` names the interface.
+ */
 interface Keep {
   readonly title?: string;
   readonly fields?: Readonly<Record<string, Keep>>;

@@ -1,0 +1,112 @@
+/**
+ * The controller's configuration: environment → one frozen object, all mistakes reported together.
+ */
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { parse } from "yaml";
+import type { PredictorDefaults } from "./desired/container.ts";
+
+export interface Config {
+  /** Address and port of /healthz, /readyz and /metrics. */
+  readonly opsHost: string;
+  readonly opsPort: number;
+  readonly logLevel: string;
+  /** Namespaces to watch; empty means all. */
+  readonly watchNamespaces: readonly string[];
+  /** Namespace of Knative Serving's ConfigMaps. */
+  readonly knativeNamespace: string;
+  readonly workers: number;
+  readonly leaderElection: {
+    readonly enabled: boolean;
+    readonly namespace: string;
+    readonly identity: string;
+  };
+  readonly predictor: PredictorDefaults;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"];
+
+/**
+ * Reads the environment. CONFIG_FILE names a YAML file (the chart mounts one) with
+ * `predictor.image`, `predictor.resources`.
+ * @throws ConfigError with one line per mistake.
+ */
+export function readConfig(environment: Environment): Config {
+  const mistakes: string[] = [];
+  const number = (name: string, fallback: number, [low, high]: [number, number]): number => {
+    const text = environment[name];
+    const value = text === undefined || text === "" ? fallback : Number(text);
+    if (!Number.isInteger(value) || value < low || value > high) {
+      mistakes.push(`${name} must be a whole number from ${low} to ${high}, not "${text}"`);
+    }
+    return value;
+  };
+  const logLevel = environment["LOG_LEVEL"] || "info";
+  if (!LOG_LEVELS.includes(logLevel)) {
+    mistakes.push(`LOG_LEVEL must be one of ${LOG_LEVELS.join(", ")}, not "${logLevel}"`);
+  }
+  const election = environment["LEADER_ELECTION"] || "true";
+  if (!["true", "false"].includes(election)) {
+    mistakes.push(`LEADER_ELECTION must be true or false, not "${election}"`);
+  }
+  const predictor = readPredictor(environment, mistakes);
+  const config: Config = {
+    opsHost: environment["OPS_HOST"] || "0.0.0.0",
+    opsPort: number("OPS_PORT", 8081, [0, 65_535]),
+    logLevel,
+    watchNamespaces: list(environment["WATCH_NAMESPACES"]),
+    knativeNamespace: environment["KNATIVE_NAMESPACE"] || "knative-serving",
+    workers: number("WORKERS", 8, [1, 64]),
+    leaderElection: {
+      enabled: election === "true",
+      namespace: environment["POD_NAMESPACE"] || "pilotlight-system",
+      identity: environment["POD_NAME"] || `${hostname()}-${process.pid}`,
+    },
+    predictor,
+  };
+  if (mistakes.length > 0) {
+    throw new ConfigError(mistakes.join("\n"));
+  }
+  return Object.freeze(config);
+}
+
+function list(text: string | undefined): readonly string[] {
+  return (text ?? "")
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== "");
+}
+
+function readPredictor(environment: Environment, mistakes: string[]): PredictorDefaults {
+  const file = environment["CONFIG_FILE"];
+  const settings = file === undefined || file === "" ? {} : readFile(file, mistakes);
+  const image = environment["PREDICTOR_IMAGE"] || settings.image;
+  if (image === undefined || image === "") {
+    mistakes.push(
+      "no predictor image: set PREDICTOR_IMAGE, or predictor.image in the file that CONFIG_FILE names",
+    );
+  }
+  return {
+    image: image ?? "",
+    ...(settings.imagePullPolicy === undefined
+      ? {}
+      : { imagePullPolicy: settings.imagePullPolicy }),
+    resources: settings.resources ?? { requests: { cpu: "100m", memory: "256Mi" } },
+  };
+}
+
+function readFile(file: string, mistakes: string[]): Partial<PredictorDefaults> {
+  try {
+    const content = parse(readFileSync(file, "utf8")) as { predictor?: Partial<PredictorDefaults> };
+    return content?.predictor ?? {};
+  } catch (error) {
+    mistakes.push(`CONFIG_FILE ${file} cannot be read: ${String(error)}`);
+    return {};
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * Which errors of a write are an answer to show to people, and which are only to be tried again.
+ */
+import type { Refusal } from "./desired/refusal.ts";
+import { ApiError } from "./kube/errors.ts";
+
+/**
+ * The refusal in `error`, or undefined for what backoff cures: conflicts, overload, no answer. A
+ * missing kind, a dead webhook and a missing permission are answers too: they last until an
+ * administrator acts, and the user waits in front of a status that must say so.
+ */
+export function refusalOf(error: unknown): Refusal | undefined {
+  if (!(error instanceof ApiError)) {
+    return undefined;
+  }
+  const words = error.message.replace(/^.*?: \d{3} \w*: /, "");
+  switch (error.status) {
+    case 400:
+    case 422:
+      return { reason: "KnativeRefused", message: words };
+    case 403:
+      return words.includes("denied the request")
+        ? { reason: "KnativeRefused", message: words }
+        : {
+            reason: "Forbidden",
+            message: `the controller may not write Knative Services here (${words}); check its ClusterRole and quotas`,
+          };
+    case 404:
+      return {
+        reason: "KnativeNotInstalled",
+        message:
+          "the cluster does not serve services.serving.knative.dev/v1: install Knative Serving",
+      };
+    case 500:
+      return words.includes("failed calling webhook")
+        ? {
+            reason: "KnativeUnavailable",
+            message: `Knative's webhook does not answer: ${words}; see kubectl get pods -n knative-serving`,
+          }
+        : undefined;
+    default:
+      return undefined;
+  }
+}
