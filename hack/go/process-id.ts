@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 
 /**
  * A process that cannot be mistaken for a later one with the same number: its start time, in
@@ -17,7 +17,8 @@ export function identifyProcess(pid: number): ProcessId | undefined {
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const [state] = fields;
     const startTicks = fields[19];
-    return startTicks === undefined || state === "Z" ? undefined : { pid, startTicks };
+    const gone = startTicks === undefined || (state === "Z" && !hasThreads(pid));
+    return gone ? undefined : { pid, startTicks };
   } catch {
     return isLinux() ? undefined : identifyBySignal(pid);
   }
@@ -25,6 +26,11 @@ export function identifyProcess(pid: number): ProcessId | undefined {
 
 export function isAlive(id: ProcessId): boolean {
   return identifyProcess(id.pid)?.startTicks === id.startTicks;
+}
+
+/** The first thread of a killed process is a zombie while others still hold its sockets. */
+function hasThreads(pid: number): boolean {
+  return readdirSync(`/proc/${pid}/task`).length > 1;
 }
 
 /** Elsewhere than on Linux there is no /proc: a process that can be signalled counts. */
