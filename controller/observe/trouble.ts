@@ -145,7 +145,7 @@ function knativeTrouble(revision: KnativeRevision | undefined): Trouble | undefi
 
 /** Words from outside: one line, no control characters, bounded. */
 function clean(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are exactly what must not get into a status
+  // oxlint-disable-next-line no-control-regex -- these are what must not get into a status
   const line = text.replace(/[\u0000-\u001f\u007f]+/g, " ").trim();
   return line.length <= MESSAGE_LENGTH_MAX ? line : `${line.slice(0, MESSAGE_LENGTH_MAX - 1)}…`;
 }

@@ -1,0 +1,69 @@
+/**
+ * `npm test` (every tier but the cluster), `node hack/test.ts TIER…` (those tiers), `npm run
+ * test:cluster`. A tier that cannot run here says why in one line and counts as one skipped, never
+ * as passed. The last line is `N passed, N failed, N skipped`; the exit code is 1 when anything
+ * failed or, with CI=true, when nothing ran.
+ */
+import { fork } from "node:child_process";
+import { join } from "node:path";
+import { TIERS, type Tier } from "./test/tiers.ts";
+import type { Counts } from "./test/run-tier.ts";
+
+const DEFAULT_TIERS = ["unit", "apiserver", "chart", "image"];
+
+async function main(names: readonly string[]): Promise<number> {
+  const unknown = names.filter((name) => !(name in TIERS));
+  if (unknown.length > 0) {
+    const known = Object.keys(TIERS).join(", ");
+    process.stderr.write(`no such test tier: ${unknown.join(", ")}; there are: ${known}\n`);
+    return 64;
+  }
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  for (const name of names) {
+    const counts = await runTier(name, TIERS[name]);
+    total.passed += counts.passed;
+    total.failed += counts.failed;
+    total.skipped += counts.skipped;
+  }
+  const skipped = total.skipped === 0 ? "" : `, ${total.skipped} skipped`;
+  process.stdout.write(`\n${total.passed} passed, ${total.failed} failed${skipped}\n`);
+  const empty = process.env["CI"] === "true" && total.passed === 0;
+  return total.failed > 0 || empty ? 1 : 0;
+}
+
+async function runTier(name: string, tier: Tier | undefined): Promise<Counts> {
+  const started = performance.now();
+  const hindrance = await tier?.hindrance();
+  if (tier === undefined || hindrance !== undefined) {
+    process.stdout.write(`\n${name}: skipped: ${hindrance}\n`);
+    return { passed: 0, failed: 0, skipped: 1 };
+  }
+  process.stdout.write(`\n=== ${name}\n`);
+  const counts = await inChild(tier);
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  process.stdout.write(
+    `${name}: ${counts.passed} passed, ${counts.failed} failed` +
+      `${counts.skipped === 0 ? "" : `, ${counts.skipped} skipped`} in ${seconds} s\n`,
+  );
+  return counts;
+}
+
+/** A process per tier: what one leaves behind in its event loop cannot hold up the next. */
+function inChild(tier: Tier): Promise<Counts> {
+  return new Promise((resolve) => {
+    const child = fork(join(import.meta.dirname, "test/run-tier.ts"), [JSON.stringify(tier)]);
+    let counts: Counts | undefined;
+    child.on("message", (message) => {
+      counts = message as Counts;
+    });
+    child.on("exit", (code, signal) => {
+      if (counts === undefined) {
+        process.stderr.write(`the tests ended early (${signal ?? `exit code ${code}`})\n`);
+      }
+      resolve(counts ?? { passed: 0, failed: 1, skipped: 0 });
+    });
+  });
+}
+
+const asked = process.argv.slice(2);
+process.exitCode = await main(asked.length === 0 ? DEFAULT_TIERS : asked);

@@ -1,0 +1,36 @@
+/** Runs the tests of one tier in this process and tells the parent how many there were. */
+import { globSync } from "node:fs";
+import { join } from "node:path";
+import Mocha from "mocha";
+import type { Tier } from "./tiers.ts";
+
+export interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+const root = join(import.meta.dirname, "../..");
+/** Something keeps the loop alive: a leak to mend, not to hang on. */
+const LINGER_MS = 10_000;
+
+async function run(tier: Pick<Tier, "specs" | "timeoutMs">): Promise<void> {
+  const mocha = new Mocha({ timeout: tier.timeoutMs, forbidOnly: true, reporter: "spec" });
+  for (const file of tier.specs.flatMap((spec) => globSync(spec, { cwd: root })).toSorted()) {
+    mocha.addFile(join(root, file));
+  }
+  await mocha.loadFilesAsync();
+  const runner = mocha.run((failures) => {
+    const { passes = 0, pending = 0 } = runner.stats ?? {};
+    const counts: Counts = { passed: passes, failed: failures, skipped: pending };
+    process.send?.(counts, () => process.disconnect());
+    process.exitCode = failures === 0 ? 0 : 1;
+    setTimeout(() => {
+      const kinds = [...new Set(process.getActiveResourcesInfo())].join(", ");
+      process.stderr.write(`the tests left something open: ${kinds}\n`);
+      process.exit();
+    }, LINGER_MS).unref();
+  });
+}
+
+await run(JSON.parse(process.argv[2] ?? "{}") as Tier);

@@ -1,0 +1,74 @@
+/**
+ * The tiers of tests: which files, how long one test may take, and what keeps the tier from running
+ * on this machine.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+
+export interface Tier {
+  /** Globs from the repository's root. */
+  readonly specs: readonly string[];
+  readonly timeoutMs: number;
+  /** Why this machine cannot run the tier, in a sentence; undefined when it can. */
+  readonly hindrance: () => Promise<string | undefined>;
+}
+
+const none = (): Promise<undefined> => Promise.resolve(undefined);
+
+function works(command: string, args: readonly string[]): boolean {
+  return spawnSync(command, args, { stdio: "ignore" }).status === 0;
+}
+
+const hasGo = (): boolean => works("go", ["version"]);
+const isRoot = (): boolean => process.getuid?.() === 0;
+
+/** Kubernetes' own programs come from KUBEBUILDER_ASSETS, or are built. */
+async function apiserverHindrance(): Promise<string | undefined> {
+  const assets = process.env["KUBEBUILDER_ASSETS"];
+  return (assets !== undefined && existsSync(assets)) || hasGo()
+    ? undefined
+    : "needs etcd and kube-apiserver: set KUBEBUILDER_ASSETS to their folder, or install Go to build them";
+}
+
+async function imageHindrance(): Promise<string | undefined> {
+  if (process.platform !== "linux") {
+    return "needs a Docker engine on Linux";
+  }
+  return isRoot() ? undefined : "needs root to start a Docker engine";
+}
+
+async function clusterHindrance(): Promise<string | undefined> {
+  if (process.env["PILOTLIGHT_CLUSTER"] !== undefined) {
+    return undefined;
+  }
+  if (process.platform !== "linux" || !isRoot()) {
+    return "needs root on Linux to start a kubelet; or PILOTLIGHT_CLUSTER=kubeconfig for a cluster of yours";
+  }
+  return hasGo() ? undefined : "needs Go to build Kubernetes and Knative";
+}
+
+export const TIERS: Readonly<Record<string, Tier>> = {
+  unit: {
+    specs: [
+      "controller/**/*.test.ts",
+      "predictor/**/*.test.ts",
+      "hack/**/*.test.ts",
+      "examples/**/*.test.ts",
+      "test/*.test.ts",
+    ],
+    timeoutMs: 20_000,
+    hindrance: none,
+  },
+  apiserver: {
+    specs: ["test/apiserver/**/*.test.ts", "test/support/**/*.test.ts"],
+    timeoutMs: 120_000,
+    hindrance: apiserverHindrance,
+  },
+  chart: {
+    specs: ["test/chart/**/*.test.ts"],
+    timeoutMs: 120_000,
+    hindrance: apiserverHindrance,
+  },
+  image: { specs: ["test/image/**/*.test.ts"], timeoutMs: 180_000, hindrance: imageHindrance },
+  cluster: { specs: ["test/e2e/**/*.test.ts"], timeoutMs: 600_000, hindrance: clusterHindrance },
+};

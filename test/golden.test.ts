@@ -1,0 +1,82 @@
+/**
+ * Golden cases: test/golden/<case>/given.yaml → want.yaml. `given` is an InferenceService and what
+ * exists of its world; `want` is what the controller would apply, or why it refuses, and the status
+ * it would write. UPDATE_GOLDEN=1 rewrites want.yaml: read the diff.
+ */
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "mocha";
+import { parse, stringify } from "yaml";
+import type { InferenceService } from "../controller/api/inferenceservice.gen.ts";
+import type { KnativeRevision } from "../controller/api/knative-revision.gen.ts";
+import type { KnativeService } from "../controller/api/knative-service.gen.ts";
+import { desired } from "../controller/desired/desired.ts";
+import { clusterFacts, type ConfigMapData } from "../controller/desired/facts.ts";
+import { isRefusal } from "../controller/desired/refusal.ts";
+import { happenings } from "../controller/observe/happenings.ts";
+import { observe, sameStatus } from "../controller/observe/observe.ts";
+import type { Pod } from "../controller/observe/pods.ts";
+
+interface Given {
+  /** Which rule the case is about, in a sentence. */
+  readonly why: string;
+  readonly inferenceService: InferenceService;
+  readonly knativeConfig?: Readonly<Record<string, ConfigMapData>>;
+  readonly service?: KnativeService;
+  readonly revisions?: readonly KnativeRevision[];
+  readonly pods?: readonly Pod[];
+}
+
+const folder = join(import.meta.dirname, "golden");
+const NOW = "2026-11-22T12:00:00Z";
+const DEFAULTS = {
+  image: "pilotlight/predictor:test",
+  resources: { requests: { cpu: "100m", memory: "256Mi" } },
+};
+
+function outcome(given: Given): unknown {
+  const { inferenceService: isvc, service, revisions = [], pods = [] } = given;
+  const facts = clusterFacts("knative-serving", (name) => given.knativeConfig?.[name]);
+  const wanted = desired(isvc, facts, DEFAULTS);
+  const status = observe({
+    isvc,
+    ...(isRefusal(wanted) ? { refusal: wanted } : {}),
+    ...(service === undefined ? {} : { service }),
+    revisions,
+    pods,
+    now: NOW,
+  });
+  assert.ok(sameStatus(status, { ...status }), "a status is the same as itself");
+  return {
+    ...(isRefusal(wanted) ? { refusal: wanted } : { apply: wanted.predictor }),
+    status,
+    events: happenings(isvc.status, status),
+  };
+}
+
+describe("golden", () => {
+  for (const name of readdirSync(folder).toSorted()) {
+    const given = parse(readFileSync(join(folder, name, "given.yaml"), "utf8")) as Given;
+    it(`${name}: ${given.why}`, () => {
+      const path = join(folder, name, "want.yaml");
+      // Through YAML, as the API server would see it: an undefined field is no field.
+      const actual: unknown = parse(stringify(outcome(given), { aliasDuplicateObjects: false }));
+      if (process.env["UPDATE_GOLDEN"] === "1") {
+        writeFileSync(path, stringify(actual, { aliasDuplicateObjects: false, lineWidth: 0 }));
+      }
+      assert.ok(existsSync(path), `${path} is missing; UPDATE_GOLDEN=1 writes it`);
+      const want: unknown = parse(readFileSync(path, "utf8"));
+      assert.deepEqual(actual, want);
+    });
+  }
+
+  it("the same input gives the same output, and the input is left alone", () => {
+    for (const name of readdirSync(folder)) {
+      const text = readFileSync(join(folder, name, "given.yaml"), "utf8");
+      const given = parse(text) as Given;
+      assert.equal(stringify(outcome(given)), stringify(outcome(parse(text) as Given)), name);
+      assert.deepEqual(given, parse(text), `${name}: input changed`);
+    }
+  });
+});
