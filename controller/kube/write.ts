@@ -1,0 +1,118 @@
+/**
+ * Writes and live reads: server-side apply by one field manager, deletes with a uid precondition.
+ */
+import assert from "node:assert";
+import type { Kind, KubeObject } from "../cluster.ts";
+import { LeaseLostError, isConflict, isNotFound } from "./errors.ts";
+import { deepFreeze } from "./freeze.ts";
+import type { KubeMetrics } from "./hooks.ts";
+import type { KubeHttp } from "./http.ts";
+import { collectionPath, objectPath } from "./paths.ts";
+
+export const FIELD_MANAGER = "pilotlight-controller";
+const APPLY_TYPE = "application/apply-patch+yaml";
+const WRITE_DEADLINE_MS = 10_000;
+
+/** The lease, as a writer sees it. */
+export interface Fence {
+  /** Whether this process may write now. */
+  mayWrite(): boolean;
+  /** For how long an answer to a write sent now may be waited for, before another may be leader. */
+  remainingMs(): number;
+}
+
+/** For programs that are alone. */
+export const noFence: Fence = { mayWrite: () => true, remainingMs: () => Infinity };
+
+export interface WriteOptions {
+  readonly http: Pick<KubeHttp, "json">;
+  readonly fence: Fence;
+  readonly metrics: KubeMetrics;
+  readonly fieldManager?: string;
+  /** Told of each write that the API server accepted. */
+  readonly onWrite?: (kind: Kind, written: KubeObject, verb: "apply" | "delete") => void;
+}
+
+export interface Writes {
+  readonly read: (kind: Kind, namespace: string, name: string) => Promise<KubeObject | undefined>;
+  readonly apply: (kind: Kind, object: KubeObject) => Promise<KubeObject>;
+  readonly applyStatus: (kind: Kind, object: KubeObject) => Promise<KubeObject>;
+  readonly remove: (kind: Kind, object: KubeObject) => Promise<void>;
+}
+
+/** See Writer in ../cluster.ts. Also rejects with LeaseLostError, and then nothing was sent. */
+export function createWrites(options: WriteOptions): Writes {
+  const { http, metrics, onWrite } = options;
+  const fieldManager = options.fieldManager ?? FIELD_MANAGER;
+
+  const patch = async (kind: Kind, object: KubeObject, sub?: "status"): Promise<KubeObject> => {
+    const { namespace, name } = object.metadata;
+    const written = await http.json<KubeObject>({
+      method: "PATCH",
+      path: objectPath(kind, namespace ?? "", name, sub),
+      query: { fieldManager, force: true },
+      contentType: APPLY_TYPE,
+      body: object,
+      ...fenced(options.fence),
+    });
+    metrics.wrote(kind.kind, sub === undefined ? "apply" : "apply_status");
+    onWrite?.(kind, written, "apply");
+    return deepFreeze(written);
+  };
+
+  return {
+    async read(kind, namespace, name) {
+      try {
+        const path = objectPath(kind, namespace, name);
+        return deepFreeze(await http.json<KubeObject>({ method: "GET", path }));
+      } catch (error) {
+        if (isNotFound(error)) return undefined;
+        throw error;
+      }
+    },
+    apply: (kind, object) => patch(kind, object),
+    applyStatus: (kind, object) => patch(kind, object, "status"),
+    async remove(kind, object) {
+      const { namespace, name, uid } = object.metadata;
+      assert(
+        uid !== undefined,
+        `remove of ${collectionPath(kind, namespace)}/${name} needs its uid`,
+      );
+      try {
+        await http.json({
+          method: "DELETE",
+          path: objectPath(kind, namespace ?? "", name),
+          body: {
+            apiVersion: "v1",
+            kind: "DeleteOptions",
+            propagationPolicy: "Background",
+            preconditions: { uid },
+          },
+          ...fenced(options.fence),
+        });
+      } catch (error) {
+        // Not found: absent already. Conflict: the uid is another's, so that very object is absent
+        // too.
+        if (!isNotFound(error) && !isConflict(error)) throw error;
+        return;
+      }
+      metrics.wrote(kind.kind, "delete");
+      onWrite?.(kind, object, "delete");
+    },
+  };
+}
+
+/**
+ * The check is the last thing before the request leaves, and its answer is not waited for beyond
+ * the lease (F12, F13).
+ */
+export function fenced(fence: Fence): { beforeSend: () => void; deadlineMs: number } {
+  return {
+    deadlineMs: Math.max(1, Math.min(WRITE_DEADLINE_MS, fence.remainingMs())),
+    beforeSend: () => {
+      if (!fence.mayWrite()) {
+        throw new LeaseLostError("not the leader (any more): the write was not sent");
+      }
+    },
+  };
+}
