@@ -1,0 +1,36 @@
+/**
+ * What a predictor may answer other than 200, as a closed list. Whoever finds the fault throws a
+ * ServingError; http/ has the one place that turns it into a status and a body.
+ */
+export type ServingErrorCode =
+  | "invalid" // the client's request is wrong
+  | "not-found"
+  | "method-not-allowed"
+  | "too-large"
+  | "unsupported-encoding"
+  | "overloaded" // the queue is full
+  | "failed" // our fault, or the model's
+  | "not-ready" // still loading, or draining
+  | "deadline"
+  | "gone"; // the client left; nobody reads the answer
+
+/** A fault with a sentence for the client: it must hold no path, no stack, no foreign data. */
+export class ServingError extends Error {
+  override readonly name = "ServingError";
+  readonly code: ServingErrorCode;
+
+  constructor(code: ServingErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Shorthand for the most frequent one: the request is wrong, and the sentence says where. */
+export function invalid(message: string): ServingError {
+  return new ServingError("invalid", message);
+}
+
+/** The text of anything thrown, for logs. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,114 @@
+/**
+ * The process that holds a session: one model, one run at a time, frames on file descriptor 3.
+ * It keeps nothing that matters, so that it can be killed at any time; that is its purpose.
+ */
+import { Socket } from "node:net";
+import { Worker } from "node:worker_threads";
+import { messageOf } from "../errors.ts";
+import { FrameReader, writeFrame } from "./frames.ts";
+import type { Frame } from "./frames.ts";
+import type { LoadedModel, LoadOptions, Message } from "./messages.ts";
+import { probe } from "./probe.ts";
+import type { Probe } from "./probe.ts";
+import { importRuntime, openSession } from "./session.ts";
+import type { Session } from "./session.ts";
+
+type Runtime = Awaited<ReturnType<typeof importRuntime>>;
+
+/** Serves the parent until it closes the socket. */
+export function runChild(): void {
+  const socket = new Socket({ fd: 3, readable: true, writable: true });
+  const runtime = importRuntime();
+  const reader = new FrameReader();
+  let session: Session | undefined;
+  let last = Promise.resolve();
+  const answer = async ({ message, tensors }: Frame): Promise<void> => {
+    if (message.type === "load") session = await load(runtime, message, send);
+    if (message.type === "run" && session !== undefined) send(await run(session, message, tensors));
+  };
+  const send = (frame: Frame): void => writeFrame(socket, frame);
+  socket.on("data", (chunk: Buffer) => {
+    for (const frame of reader.push(chunk)) last = last.then(async () => answer(frame));
+  });
+  // The parent is gone, or wants no more of this process.
+  socket.on("end", () => process.exit(0));
+  socket.on("error", () => process.exit(0));
+  // A terminal's Ctrl-C and a container's stop signal reach the whole group; the parent drains first.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+}
+
+async function load(
+  runtime: Promise<Runtime>,
+  options: LoadOptions,
+  send: (frame: Frame) => void,
+): Promise<Session | undefined> {
+  try {
+    const started = performance.now();
+    const opened = await open(await runtime, options);
+    const model = { ...opened.model, loadMs: performance.now() - started };
+    send({ message: { type: "loaded", model }, tensors: [] });
+    watchParent();
+    return opened.session;
+  } catch (error) {
+    send({ message: { type: "load-failed", reason: messageOf(error) }, tensors: [] });
+    return undefined;
+  }
+}
+
+type Opened = { session: Session; model: Omit<LoadedModel, "loadMs"> };
+
+/**
+ * Some optimisations make a graph that loads and then can't run. So when the first run fails, the
+ * model is tried once more with the careful ones; when it still fails, the made-up input was the
+ * reason.
+ */
+async function open(runtime: Runtime, options: LoadOptions): Promise<Opened> {
+  const { path, threads } = options;
+  const session = await openSession(runtime, { path, threads, optimization: "all" });
+  const notes = session.skipped.map((name) => `output ${name} is no tensor and is left out`);
+  const opened = (by: Session, { batchable }: Probe, note: string[]): Opened => ({
+    session: by,
+    model: { signature: by.signature, batchable, notes: [...notes, ...note] },
+  });
+  const cold = { warm: false, batchable: false };
+  if (!options.warmUp) return opened(session, cold, ["the model was not tried before serving"]);
+  const first = await probe(session);
+  if (first.warm) return opened(session, first, []);
+  const careful = await openSession(runtime, { path, threads, optimization: "basic" });
+  const second = await probe(careful);
+  if (second.warm) {
+    await session.release();
+    return opened(careful, second, ["runs with basic graph optimisations only"]);
+  }
+  await careful.release();
+  return opened(session, cold, [`a trial run with made-up input failed: ${first.failure ?? ""}`]);
+}
+
+async function run(
+  session: Session,
+  message: Extract<Message, { type: "run" }>,
+  inputs: Frame["tensors"],
+): Promise<Frame> {
+  const started = performance.now();
+  try {
+    const tensors = await session.run(inputs, message.outputs);
+    return { message: { type: "ran", id: message.id, ms: performance.now() - started }, tensors };
+  } catch (error) {
+    const reason = messageOf(error);
+    return { message: { type: "run-failed", id: message.id, reason }, tensors: [] };
+  }
+}
+
+/**
+ * While a run blocks this thread, the end of the socket goes unseen. A second thread notices that
+ * the parent changed, and ends the process; nothing gentler than SIGKILL ends one inside run().
+ */
+function watchParent(): void {
+  const code = `
+    const { workerData } = require("node:worker_threads");
+    setInterval(() => {
+      if (process.ppid !== workerData) process.kill(process.pid, "SIGKILL");
+    }, 1000);`;
+  const resourceLimits = { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2 };
+  new Worker(code, { eval: true, workerData: process.ppid, resourceLimits, execArgv: [] }).unref();
+}

@@ -1,0 +1,110 @@
+/**
+ * What a model is tried with before it serves: made-up inputs of a shape that it might take. A run
+ * that fails says little, since few models take everything; one that succeeds warms the session up,
+ * and three show whether rows may be joined.
+ */
+import { datatypes } from "../protocol/datatypes.ts";
+import { declaresBatch, joinRows, splitRows } from "../protocol/rows.ts";
+import { elementCount, packStrings, viewOf } from "../protocol/tensor.ts";
+import type { Bytes, Signature, Tensor, TensorSpec } from "../protocol/tensor.ts";
+import type { Session } from "./session.ts";
+
+/** Sizes to try for the free dimensions: small first, then what convolutions ask for. */
+const freeSizes = [8, 32];
+/** A model with larger fixed inputs isn't tried. */
+const elementsMax = 16_777_216;
+/** Room for the different order of sums in a larger matrix multiplication. */
+const relativeTolerance = 1e-3;
+const absoluteTolerance = 1e-5;
+
+export type Probe = {
+  readonly warm: boolean;
+  readonly batchable: boolean;
+  readonly failure?: string;
+};
+
+/** Inputs with the given size in every free dimension, one row each; `seed` varies the values. */
+export function sampleInputs(
+  signature: Signature,
+  size: number,
+  seed: number,
+): Tensor[] | undefined {
+  const tensors = signature.inputs.map((spec) => sampleTensor(spec, size, seed));
+  return tensors.every((each) => each !== undefined) ? tensors : undefined;
+}
+
+function sampleTensor(spec: TensorSpec, size: number, seed: number): Tensor | undefined {
+  const shape = spec.shape.map((dim, index) => (dim !== -1 ? dim : index === 0 ? 1 : size));
+  const count = elementCount(shape);
+  if (count > elementsMax) return undefined;
+  return { name: spec.name, datatype: spec.datatype, shape, data: sampleData(spec, count, seed) };
+}
+
+function sampleData(spec: TensorSpec, count: number, seed: number): Bytes {
+  const { kind, bytes } = datatypes[spec.datatype];
+  if (kind === "string") return packStrings(Array.from<string>({ length: count }).fill("a"));
+  const data = new Uint8Array(count * bytes);
+  // Zeros in the first sample: the one input that never makes a loop long or an index too large.
+  if (seed === 0) return data;
+  if (kind === "bool") return data.fill(1);
+  const view = viewOf({ datatype: spec.datatype, data }) as (number | bigint)[];
+  for (let index = 0; index < count; index++) {
+    const small = (index * 7 + seed) % 3;
+    view[index] = kind === "long" ? BigInt(small % 2) : kind === "float" ? small / 2 : small % 2;
+  }
+  return data;
+}
+
+/** Runs the model once, and three times more when it claims to take batches. */
+export async function probe(session: Session): Promise<Probe> {
+  let failure = "its inputs are too large to make up";
+  for (const size of freeSizes) {
+    const sample = sampleInputs(session.signature, size, 0);
+    if (sample === undefined) continue;
+    try {
+      const outputs = await session.run(sample, outputNames(session));
+      const batchable = declaresBatch(session.signature) && (await takesRows(session, size));
+      return { warm: outputs.length > 0, batchable };
+    } catch (error) {
+      failure = error instanceof Error ? error.message : String(error);
+    }
+  }
+  return { warm: false, batchable: false, failure };
+}
+
+const outputNames = (session: Session): string[] => session.signature.outputs.map((x) => x.name);
+
+/** Whether two rows run together give what they give alone. */
+async function takesRows(session: Session, size: number): Promise<boolean> {
+  const singles = [1, 2].flatMap((seed) => {
+    const sample = sampleInputs(session.signature, size, seed);
+    return sample === undefined ? [] : [sample];
+  });
+  try {
+    const names = outputNames(session);
+    const alone = [];
+    for (const single of singles) alone.push(await session.run(single, names));
+    const together = await session.run(joinRows(singles), names);
+    const split = splitRows(together, [1, 1]);
+    if (split === undefined || alone.length !== 2) return false;
+    return alone.every((tensors, row) =>
+      tensors.every((tensor, index) => isClose(tensor, split[row]?.[index])),
+    );
+  } catch {
+    return false; // What fails in the probe would fail in production.
+  }
+}
+
+/** Equal but for the rounding that another order of additions brings. */
+export function isClose(one: Tensor, other: Tensor | undefined): boolean {
+  if (other === undefined || one.shape.join() !== other.shape.join()) return false;
+  if (datatypes[one.datatype].kind !== "float") return Buffer.compare(one.data, other.data) === 0;
+  const [left, right] = [viewOf(one) as number[], viewOf(other) as number[]];
+  for (let index = 0; index < left.length; index++) {
+    const [a, b] = [left[index] ?? 0, right[index] ?? 0];
+    if (Object.is(a, b)) continue;
+    const tolerance = absoluteTolerance + relativeTolerance * Math.max(Math.abs(a), Math.abs(b));
+    if (!(Math.abs(a - b) <= tolerance)) return false;
+  }
+  return true;
+}

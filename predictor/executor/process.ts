@@ -1,0 +1,103 @@
+/**
+ * The parent's side of one child process: spawn, load, run, kill. It lives once; who wants another
+ * spawns another.
+ */
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import type { Socket } from "node:net";
+import type { Tensor } from "../protocol/tensor.ts";
+import { FrameReader, writeFrame } from "./frames.ts";
+import type { Frame } from "./frames.ts";
+import type { LoadedModel, LoadOptions } from "./messages.ts";
+
+/** How to start the child: the command, and what makes it one. */
+export type ChildEntry = { readonly command: string; readonly args: readonly string[] };
+
+/** The process ended under a load or a run: killed, or a fault in native code. */
+export class ExecutorDied extends Error {
+  override readonly name = "ExecutorDied";
+}
+
+/** onnxruntime said no: to the model, or to an input. */
+export class ExecutorRefused extends Error {
+  override readonly name = "ExecutorRefused";
+}
+
+export type RunResult = { readonly outputs: readonly Tensor[]; readonly ms: number };
+
+type Settle = { resolve: (frame: Frame) => void; reject: (error: Error) => void };
+
+export class ExecutorProcess {
+  readonly #child: ChildProcess;
+  readonly #socket: Socket;
+  readonly #pending = new Map<number, Settle>();
+  #nextId = 1;
+  #death: ExecutorDied | undefined;
+  /** Settles when the process has ended, whatever the way. */
+  readonly exited: Promise<ExecutorDied>;
+
+  constructor(entry: ChildEntry) {
+    this.#child = spawn(entry.command, entry.args, {
+      stdio: ["ignore", "inherit", "inherit", "pipe"],
+    });
+    // Node makes a "pipe" beyond the standard three a socket pair, open in both directions.
+    this.#socket = this.#child.stdio[3] as Socket;
+    const reader = new FrameReader();
+    this.#socket.on("data", (chunk: Buffer) => {
+      for (const frame of reader.push(chunk)) this.#settle(frame);
+    });
+    this.#socket.on("error", () => {}); // "exit" follows and says more
+    const { promise, resolve } = Promise.withResolvers<ExecutorDied>();
+    this.exited = promise;
+    const died = (why: string): void => {
+      this.#death ??= new ExecutorDied(`the executor process ${why}`);
+      for (const { reject } of this.#pending.values()) reject(this.#death);
+      this.#pending.clear();
+      resolve(this.#death);
+    };
+    this.#child.once("error", (error) => died(`did not start: ${error.message}`));
+    this.#child.once("exit", (code, signal) =>
+      died(signal === null ? `ended with code ${code ?? "unknown"}` : `was ended by ${signal}`),
+    );
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Loads the model. Rejects with ExecutorRefused or ExecutorDied. */
+  async load(options: LoadOptions): Promise<LoadedModel> {
+    const { message } = await this.#ask(0, { message: { type: "load", ...options }, tensors: [] });
+    if (message.type === "loaded") return message.model;
+    throw new ExecutorRefused(message.type === "load-failed" ? message.reason : message.type);
+  }
+
+  /** Runs the model. Rejects with ExecutorRefused or ExecutorDied. */
+  async run(inputs: readonly Tensor[], outputs: readonly string[]): Promise<RunResult> {
+    const id = this.#nextId++;
+    const frame = await this.#ask(id, { message: { type: "run", id, outputs }, tensors: inputs });
+    const { message } = frame;
+    if (message.type === "ran") return { outputs: frame.tensors, ms: message.ms };
+    throw new ExecutorRefused(message.type === "run-failed" ? message.reason : message.type);
+  }
+
+  /** Ends the process, even in the middle of a run: only SIGKILL can. */
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
+
+  async #ask(id: number, frame: Frame): Promise<Frame> {
+    if (this.#death !== undefined) throw this.#death;
+    const { promise, resolve, reject } = Promise.withResolvers<Frame>();
+    this.#pending.set(id, { resolve, reject });
+    writeFrame(this.#socket, frame);
+    return promise;
+  }
+
+  #settle(frame: Frame): void {
+    const id = "id" in frame.message ? frame.message.id : 0;
+    const settle = this.#pending.get(id);
+    this.#pending.delete(id);
+    settle?.resolve(frame);
+  }
+}

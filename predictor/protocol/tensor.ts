@@ -1,0 +1,88 @@
+/**
+ * The one shape in which tensors travel through the predictor: name, datatype, dimensions, and the
+ * elements as little-endian bytes, exactly as the binary extension of the Open Inference Protocol
+ * lays them out. Joining and splitting batches is then joining and splitting bytes.
+ */
+import { datatypes } from "./datatypes.ts";
+import type { Datatype } from "./datatypes.ts";
+
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+export type Tensor = {
+  readonly name: string;
+  readonly datatype: Datatype;
+  readonly shape: readonly number[];
+  /** Row-major; a BYTES element is its length (uint32) and its bytes. */
+  readonly data: Bytes;
+};
+
+/** What a model takes or gives. A dimension only known at run time is -1. */
+export type TensorSpec = {
+  readonly name: string;
+  readonly datatype: Datatype;
+  readonly shape: readonly number[];
+  /** The model's names of its dimensions, empty where it has none. */
+  readonly dimensionNames: readonly string[];
+};
+
+export type Signature = {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+};
+
+/** The number of elements; exact, because a product beyond 2^53 is Infinity here. */
+export function elementCount(shape: readonly number[]): number {
+  const count = shape.reduce((product, dimension) => product * dimension, 1);
+  return Number.isSafeInteger(count) ? count : Number.POSITIVE_INFINITY;
+}
+
+/** A typed view of fixed-size elements, copied only when the bytes lie unaligned. */
+export function viewOf(tensor: { datatype: Datatype; data: Bytes }): ArrayLike<number | bigint> {
+  const { array, bytes } = datatypes[tensor.datatype];
+  const aligned = tensor.data.byteOffset % bytes === 0 ? tensor.data : tensor.data.slice();
+  return new array(aligned.buffer, aligned.byteOffset, aligned.byteLength / bytes);
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Strings as elements of a BYTES tensor. */
+export function packStrings(strings: readonly string[]): Bytes {
+  const parts = strings.map((each) => encoder.encode(each));
+  const total = parts.reduce((sum, part) => sum + 4 + part.byteLength, 0);
+  const packed = new Uint8Array(total);
+  const view = new DataView(packed.buffer);
+  let at = 0;
+  for (const part of parts) {
+    view.setUint32(at, part.byteLength, true);
+    packed.set(part, at + 4);
+    at += 4 + part.byteLength;
+  }
+  return packed;
+}
+
+/** The elements of a BYTES tensor as strings. Throws RangeError when a length points outside. */
+export function unpackStrings(packed: Bytes): string[] {
+  const strings: string[] = [];
+  for (let at = 0; at < packed.byteLength;) {
+    const end = endOfElement(packed, at);
+    strings.push(decoder.decode(packed.subarray(at + 4, end)));
+    at = end;
+  }
+  return strings;
+}
+
+function endOfElement(packed: Bytes, at: number): number {
+  const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
+  const end = at + 4 + view.getUint32(at, true);
+  if (end > packed.byteLength) throw new RangeError(`a BYTES element at ${at} ends at ${end}`);
+  return end;
+}
+
+/** The bytes of `count` elements that begin at byte `at`: where the next tensor's part begins. */
+export function byteEnd(tensor: Tensor, at: number, count: number): number {
+  if (tensor.datatype !== "BYTES") return at + count * datatypes[tensor.datatype].bytes;
+  let end = at;
+  for (let element = 0; element < count; element++) end = endOfElement(tensor.data, end);
+  return end;
+}
