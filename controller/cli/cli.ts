@@ -1,0 +1,96 @@
+/** `pilotlight COMMAND`: the table of commands, and what is common to them. */
+import { CliError, EXIT, type Command, type Terminal } from "./command.ts";
+import { findInstallation } from "./installation.ts";
+import { nearest } from "./nearest.ts";
+
+interface Entry {
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** Loaded when asked for: `--help` need not wait for what a command imports. */
+  load(): Promise<Command>;
+}
+
+/** A command is one file that exports a Command, and one line here. */
+const COMMANDS: ReadonlyMap<string, Entry> = new Map([
+  [
+    "serve",
+    {
+      summary: "serve models on this machine, from zero and back to zero, without a cluster",
+      load: async () => (await import("./serve/command.ts")).serveCommand,
+    },
+  ],
+]);
+
+/** Runs the program with the arguments after its name; resolves with the exit code and never rejects. */
+export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
+  const [first, ...rest] = args;
+  try {
+    if (first === undefined || first === "--help" || first === "-h" || first === "help") {
+      return await help(first === "help" ? rest[0] : undefined, terminal, first === undefined);
+    }
+    if (first === "--version" || first === "-v") {
+      terminal.out(`pilotlight ${findInstallation(import.meta.url).version}\n`);
+      return EXIT.ok;
+    }
+    const command = await find(first).load();
+    if (rest.includes("--help") || rest.includes("-h")) {
+      terminal.out(command.help);
+      return EXIT.ok;
+    }
+    return await command.run(rest, terminal);
+  } catch (error) {
+    return explain(error, first, terminal);
+  }
+}
+
+async function help(
+  name: string | undefined,
+  terminal: Terminal,
+  asFault: boolean,
+): Promise<number> {
+  if (name !== undefined) {
+    terminal.out((await find(name).load()).help);
+    return EXIT.ok;
+  }
+  const width = Math.max(...[...COMMANDS.keys()].map((key) => key.length));
+  const lines = [...COMMANDS].map(([key, entry]) => `  ${key.padEnd(width)}  ${entry.summary}`);
+  const text = [
+    "Usage: pilotlight COMMAND [FLAGS]",
+    "",
+    "Commands:",
+    ...lines,
+    "",
+    "pilotlight COMMAND --help says more about one; pilotlight --version prints the version.",
+    "",
+  ].join("\n");
+  if (asFault) {
+    terminal.err(text);
+    return EXIT.usage;
+  }
+  terminal.out(text);
+  return EXIT.ok;
+}
+
+function find(name: string): Entry {
+  const entry = COMMANDS.get(name);
+  if (entry !== undefined) {
+    return entry;
+  }
+  const known = [...COMMANDS.keys()];
+  const meant = nearest(name, known);
+  const what = name.startsWith("-") ? `unknown flag ${name}` : `unknown command "${name}"`;
+  const advice = meant === undefined ? `commands: ${known.join(", ")}` : `did you mean ${meant}?`;
+  throw new CliError(EXIT.usage, `${what}; ${advice}`);
+}
+
+function explain(error: unknown, name: string | undefined, terminal: Terminal): number {
+  if (error instanceof CliError) {
+    const program = name !== undefined && COMMANDS.has(name) ? `pilotlight ${name}` : "pilotlight";
+    const hint = error.exitCode === EXIT.usage ? ` (${program} --help)` : "";
+    terminal.err(`${program}: ${error.message}${hint}\n`);
+    return error.exitCode;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  terminal.err(`pilotlight: a fault of its own, please report it:\n${text}\n`);
+  return EXIT.software;
+}

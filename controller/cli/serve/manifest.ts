@@ -1,0 +1,144 @@
+/** YAML text → InferenceServices, with file, line and column of everything that is wrong. Pure. */
+import { LineCounter, isMap, isScalar, parseAllDocuments, type Document } from "yaml";
+import type { InferenceService } from "../../api/inferenceservice.gen.ts";
+import { dotted, schemaFaults, type FieldPath, type Schema } from "./schema.ts";
+
+/** An InferenceService and the way back to where it stands. */
+export interface Manifest {
+  readonly isvc: InferenceService;
+  /** `file.yaml:12:5` of a field, or of the nearest one around it that is there. */
+  where(path: FieldPath, ofKey?: boolean): string;
+}
+
+export interface Manifests {
+  readonly manifests: readonly Manifest[];
+  /** Things to know that stop nothing. */
+  readonly notices: readonly string[];
+  /** `file:line:column: what is wrong and what to do`. */
+  readonly faults: readonly string[];
+}
+
+const GROUP = "pilotlight.dev";
+const VERSION = "v1beta1";
+const KSERVE = "serving.kserve.io/v1beta1";
+
+/** Reads all documents of one file. `schema` is the InferenceService's in crds/. */
+export function parseManifests(file: string, text: string, schema: Schema): Manifests {
+  const lines = new LineCounter();
+  const manifests: Manifest[] = [];
+  const notices: string[] = [];
+  const faults: string[] = [];
+  const documents = parseAllDocuments(text, { lineCounter: lines });
+  for (const document of Array.isArray(documents) ? documents : []) {
+    const at = (offset: number): string => {
+      const { line, col } = lines.linePos(offset);
+      return `${file}:${line}:${col}`;
+    };
+    const [error] = document.errors;
+    if (error !== undefined) {
+      faults.push(`${at(error.pos[0])}: not valid YAML: ${firstLine(error.message)}`);
+      continue;
+    }
+    const where = (path: FieldPath, ofKey = false): string =>
+      at(offsetOf(document, path, ofKey) ?? document.range[0]);
+    readDocument(document, { schema, where, manifests, notices, faults });
+  }
+  if (manifests.length === 0 && faults.length === 0) {
+    faults.push(`${file}: no InferenceService in it`);
+  }
+  return { manifests, notices, faults };
+}
+
+interface Reading {
+  readonly schema: Schema;
+  readonly where: Manifest["where"];
+  readonly manifests: Manifest[];
+  readonly notices: string[];
+  readonly faults: string[];
+}
+
+function readDocument(document: Document.Parsed, reading: Reading): void {
+  const { schema, where, manifests, notices, faults } = reading;
+  const value: unknown = document.toJS();
+  if (value === null || value === undefined) {
+    return;
+  }
+  if (typeof value !== "object" || !isMap(document.contents)) {
+    faults.push(`${where([])}: a manifest is a mapping with apiVersion, kind, metadata and spec`);
+    return;
+  }
+  const { apiVersion, kind, metadata } = value as Readonly<Record<string, unknown>>;
+  if (typeof apiVersion !== "string" || typeof kind !== "string") {
+    faults.push(`${where([])}: apiVersion and kind must say what this is`);
+    return;
+  }
+  if (kind !== "InferenceService") {
+    notices.push(`${where([])}: ${kind} is for a cluster; it is passed over here`);
+    return;
+  }
+  if (apiVersion === KSERVE) {
+    const point =
+      "read by the same schema; Pilotlight's default of minReplicas is 0, KServe's is 1";
+    notices.push(`${where(["apiVersion"])}: ${KSERVE} is ${point}`);
+  } else if (apiVersion !== `${GROUP}/${VERSION}`) {
+    faults.push(
+      `${where(["apiVersion"])}: apiVersion must be ${GROUP}/${VERSION}, not ${apiVersion}`,
+    );
+    return;
+  }
+  if (!hasName(metadata)) {
+    faults.push(`${where(["metadata"])}: metadata.name is missing`);
+    return;
+  }
+  const wrong = schemaFaults(schema, value);
+  faults.push(...wrong.map((fault) => `${where(fault.path, fault.ofKey)}: ${fault.message}`));
+  if (wrong.length === 0) {
+    manifests.push({ isvc: value as InferenceService, where });
+  }
+}
+
+function hasName(metadata: unknown): boolean {
+  return (
+    typeof metadata === "object" &&
+    metadata !== null &&
+    "name" in metadata &&
+    typeof metadata.name === "string" &&
+    (!("namespace" in metadata) || typeof metadata.namespace === "string")
+  );
+}
+
+/** Offset of a field's value or name in the text; of the innermost part of its path that the text has. */
+function offsetOf(document: Document.Parsed, path: FieldPath, ofKey: boolean): number | undefined {
+  for (let length = path.length; length > 0; length--) {
+    const parent =
+      length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true);
+    if (!isMap(parent)) {
+      const node = document.getIn(path.slice(0, length), true);
+      if (hasRange(node)) {
+        return node.range[0];
+      }
+      continue;
+    }
+    const pair = parent.items.find(
+      ({ key }) => isScalar(key) && String(key.value) === String(path[length - 1]),
+    );
+    const node = ofKey || !isScalar(pair?.value) ? pair?.key : pair.value;
+    if (hasRange(node)) {
+      return node.range[0];
+    }
+  }
+  return hasRange(document.contents) ? document.contents.range[0] : undefined;
+}
+
+function hasRange(node: unknown): node is { range: [number, number, number] } {
+  return typeof node === "object" && node !== null && "range" in node && Array.isArray(node.range);
+}
+
+function firstLine(text: string): string {
+  return (text.split("\n")[0] ?? text).replace(/ at line \d+, column \d+:?$/, "");
+}
+
+/** Faults that need more than the schema, placed. */
+export function placed(manifest: Manifest, path: FieldPath, message: string): string {
+  return `${manifest.where(path)}: ${message.startsWith("spec.") ? message : `${dotted(path)}: ${message}`}`;
+}
