@@ -1,0 +1,203 @@
+/** What the InferenceService's CEL rules let through and refuse, and full examples of its spec. */
+
+type Fields = Readonly<Record<string, unknown>>;
+
+export interface RuleRow {
+  readonly name?: string;
+  readonly predictor: Fields;
+  /** Text of the refusal; absent where the API server has to accept. */
+  readonly refusal?: string;
+  readonly why: string;
+}
+
+const onnx = { modelFormat: { name: "onnx" }, storageUri: "s3://models/iris" };
+const container = { name: "server", image: "example.com/server:1" };
+
+const keyRef = { name: "store", key: "key", optional: true };
+const env = [
+  { name: "PLAIN", value: "text" },
+  { name: "FROM_SECRET", valueFrom: { secretKeyRef: keyRef } },
+  { name: "FROM_CONFIG_MAP", valueFrom: { configMapKeyRef: keyRef } },
+];
+const resources = { limits: { memory: "1Gi", "nvidia.com/gpu": 1 }, requests: { cpu: "100m" } };
+const probe = { httpGet: { path: "/ready" } };
+
+/** Every field that goes with `model`. */
+export const MODEL_EXAMPLE: Fields = {
+  predictor: {
+    minReplicas: 1,
+    maxReplicas: 0,
+    scaleMetric: "concurrency",
+    scaleTarget: 8,
+    containerConcurrency: 16,
+    timeout: 60,
+    labels: { team: "a" },
+    annotations: { "example.com/note": "b" },
+    nodeSelector: { "example.com/pool": "c" },
+    tolerations: [
+      { key: "d", operator: "Equal", value: "e", effect: "NoExecute", tolerationSeconds: 60 },
+    ],
+    serviceAccountName: "store-reader",
+    model: {
+      modelFormat: { name: "onnx", version: "1" },
+      storageUri: "s3://models/iris",
+      protocolVersion: "v2",
+      runtime: "onnxruntime",
+      env,
+      resources,
+      args: ["--verbose"],
+    },
+  },
+};
+
+/** Every field that goes with `containers`. */
+export const CONTAINERS_EXAMPLE: Fields = {
+  predictor: {
+    containers: [
+      {
+        ...container,
+        imagePullPolicy: "IfNotPresent",
+        command: ["/server"],
+        args: ["--verbose"],
+        workingDir: "/",
+        env,
+        resources,
+        ports: [{ containerPort: 9000, name: "http1", protocol: "TCP" }],
+        readinessProbe: probe,
+        livenessProbe: probe,
+        startupProbe: probe,
+        securityContext: { runAsNonRoot: true },
+      },
+    ],
+  },
+};
+
+function withModel(fields: Fields): Fields {
+  return { model: { ...onnx, ...fields } };
+}
+
+function withUri(storageUri: string): Fields {
+  return withModel({ storageUri });
+}
+
+const NAME = "metadata.name must start with a letter";
+const LENGTH = "metadata.name must have at most 46 characters";
+const EITHER = "exactly one of spec.predictor.model";
+const REPLICAS = "minReplicas must not be greater than maxReplicas";
+const METRIC = "scaleMetric must be concurrency or rps";
+const LABELS = "labels of the groups serving.knative.dev and pilotlight.dev";
+const URI = "storageUri must be s3://bucket/prefix";
+const USER = "storageUri must not carry a user name or password";
+const PARENT = "storageUri must not contain '..'";
+const KNATIVE_ENV = "env must not set PORT";
+const OWN_ENV = "env must not set STORAGE_URI";
+const ONE_VALUE = "only one of value and valueFrom may be set";
+const ONE_SOURCE = "exactly one of secretKeyRef and configMapKeyRef must be set";
+
+const model = { model: onnx };
+
+export const RULE_ROWS: readonly RuleRow[] = [
+  { predictor: model, why: "the least there is" },
+  { name: "a", predictor: model, why: "one letter is a name" },
+  { name: "a1-b2", predictor: model, why: "digits and dashes inside" },
+  { name: "1a", predictor: model, refusal: NAME, why: "a Service's name starts with a letter" },
+  { name: "a.b", predictor: model, refusal: NAME, why: "a dot is no part of a DNS label" },
+  { name: "a".repeat(46), predictor: model, why: "the longest name" },
+  { name: "a".repeat(47), predictor: model, refusal: LENGTH, why: "one longer" },
+  { predictor: { containers: [container] }, why: "a server of one's own" },
+  { predictor: {}, refusal: EITHER, why: "nothing to serve" },
+  { predictor: { ...model, containers: [container] }, refusal: EITHER, why: "two servers" },
+  { predictor: { ...model, minReplicas: 2, maxReplicas: 2 }, why: "a fixed number of pods" },
+  { predictor: { ...model, minReplicas: 2, maxReplicas: 0 }, why: "0 means no upper limit" },
+  { predictor: { ...model, minReplicas: 2 }, why: "no upper limit named" },
+  {
+    predictor: { ...model, minReplicas: 3, maxReplicas: 2 },
+    refusal: REPLICAS,
+    why: "no number of pods satisfies both",
+  },
+  { predictor: { ...model, scaleMetric: "rps" }, why: "requests a second" },
+  { predictor: { ...model, scaleMetric: "cpu" }, refusal: METRIC, why: "cannot wake from zero" },
+  { predictor: { ...model, scaleMetric: "memory" }, refusal: METRIC, why: "the same" },
+  { predictor: { ...model, labels: { "example.com/team": "a" } }, why: "a label of one's own" },
+  ...["serving.knative.dev/x", "pilotlight.dev/x", "app.kubernetes.io/instance"].map((label) => ({
+    predictor: { ...model, labels: { [label]: "a" } },
+    refusal: LABELS,
+    why: `${label} is not the user's`,
+  })),
+  ...[
+    "s3://bucket",
+    "s3://bucket/a folder/model.onnx",
+    "https://example.com/model.onnx",
+    "pvc://claim/path",
+    "file:///models/iris",
+    "/models/iris",
+    "s3://bucket/a..b/",
+  ].map((uri) => ({ predictor: withUri(uri), why: `${uri} is a place` })),
+  ...[
+    " ",
+    "bucket/prefix",
+    "http://example.com/model.onnx",
+    "HTTPS://example.com/model.onnx",
+    "gs://bucket/prefix",
+    "s3:///prefix",
+    "file://host/path",
+    "/models/a b",
+    "s3://bucket/a\nb",
+  ].map((uri) => ({
+    predictor: withUri(uri),
+    refusal: URI,
+    why: `${JSON.stringify(uri)} is no place that can be read`,
+  })),
+  {
+    predictor: withUri("https://user:secret@example.com/m.onnx"),
+    refusal: USER,
+    why: "a spec is not a place for secrets",
+  },
+  { predictor: withUri("https://example.com/a@b.onnx"), why: "an @ in the path is no user" },
+  { predictor: withUri("pvc://claim/../other"), refusal: PARENT, why: "climbs out" },
+  { predictor: withUri("/models/.."), refusal: PARENT, why: "climbs out at the end" },
+  ...["PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION"].map((name) => ({
+    predictor: withModel({ env: [{ name, value: "x" }] }),
+    refusal: KNATIVE_ENV,
+    why: `${name} is Knative's`,
+  })),
+  ...[
+    "STORAGE_URI",
+    "MODEL_NAME",
+    "MODEL_DIR",
+    "CONTAINER_CONCURRENCY",
+    "REQUEST_TIMEOUT_SECONDS",
+  ].map((name) => ({
+    predictor: withModel({ env: [{ name, value: "x" }] }),
+    refusal: OWN_ENV,
+    why: `${name} follows from the spec`,
+  })),
+  { predictor: withModel({ env: [{ name: "EMPTY" }] }), why: "a variable may be empty" },
+  {
+    predictor: withModel({ env: [{ name: "A", value: "x", valueFrom: { secretKeyRef: keyRef } }] }),
+    refusal: ONE_VALUE,
+    why: "two values",
+  },
+  {
+    predictor: withModel({ env: [{ name: "A", valueFrom: {} }] }),
+    refusal: ONE_SOURCE,
+    why: "from nowhere",
+  },
+  {
+    predictor: withModel({
+      env: [{ name: "A", valueFrom: { secretKeyRef: keyRef, configMapKeyRef: keyRef } }],
+    }),
+    refusal: ONE_SOURCE,
+    why: "from two places",
+  },
+  {
+    predictor: withModel({ env: [{ name: "A" }, { name: "A" }] }),
+    refusal: "Duplicate value",
+    why: "which of the two counts is nobody's guess",
+  },
+  {
+    predictor: { ...model, minReplica: 1 },
+    refusal: 'unknown field "spec.predictor.minReplica"',
+    why: "a typo must not be ignored in silence",
+  },
+];
