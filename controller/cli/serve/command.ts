@@ -13,9 +13,9 @@ export const serveCommand: Command = {
   async run(args, terminal) {
     const flags = parseServeFlags(args);
     const installation = findInstallation(import.meta.url).root;
-    const predictor = choosePredictor(flags.predictor, installation);
     const { env } = terminal;
     const { plans, notices } = loadPlans({ ...flags, installation, env });
+    const predictor = choosePredictor(flags.predictor, installation);
     const report = reporter(terminal, flags.logFormat, plans);
     for (const notice of notices) {
       report({ event: "notice", ...notice });

@@ -1,6 +1,7 @@
 /** What the end of a predictor process means. Pure. */
 
 export interface Ending {
+  /** Undefined, like the signal, when it could not even be started. */
   readonly exitCode: number | undefined;
   readonly signal: string | undefined;
   /** Its termination log, or what it said last on standard error. Empty when it said nothing. */
@@ -32,7 +33,10 @@ export function failureOf(ending: Ending): Failure {
     const words = ending.lastWords === "" ? "" : `: ${ending.lastWords}`;
     return { reason: "Crashed", message: `killed by ${ending.signal}${guess}${words}` };
   }
-  const code = ending.exitCode ?? -1;
+  const code = ending.exitCode;
+  if (code === undefined) {
+    return { reason: "NotStarted", message: ending.lastWords };
+  }
   const [reason, meaning] = REASONS.get(code) ?? ["Crashed", "no reason given"];
   const words = ending.lastWords === "" ? meaning : ending.lastWords;
   return { reason, message: `${words} (exit code ${code})` };

@@ -2,6 +2,8 @@
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { EnvVar, InferenceService, ModelSpec } from "../../api/inferenceservice.gen.ts";
+import { isRefusal } from "../../desired/refusal.ts";
+import { selectRuntime } from "../../desired/runtime.ts";
 import { NOMINAL_ROOT } from "../installation.ts";
 import type { ScalePolicy } from "./autoscale.ts";
 import type { FieldPath } from "./schema.ts";
@@ -75,7 +77,7 @@ export function planService(isvc: InferenceService, facts: Facts): Planned {
   }
   const env = planEnv(model, facts);
   const storage = planStorage(model, facts);
-  faults.push(...modelFaults(model), ...env.faults, ...storage.faults);
+  faults.push(...runtimeFaults(model), ...env.faults, ...storage.faults);
   if (faults.length > 0) {
     return { faults };
   }
@@ -104,9 +106,6 @@ export function planService(isvc: InferenceService, facts: Facts): Planned {
       ...(minReplicas > most ? [`minReplicas ${minReplicas} is ${most} here: one a CPU`] : []),
       ...storage.notices,
       ...deviceNotices(model),
-      ...(model.runtime === undefined || model.runtime === "onnxruntime"
-        ? []
-        : [`runtime ${model.runtime} is not looked up here: Pilotlight's own predictor serves`]),
     ],
   };
 }
@@ -167,17 +166,9 @@ function predictorFaults(isvc: InferenceService): PlanFault[] {
   return faults;
 }
 
-function modelFaults(model: ModelSpec): PlanFault[] {
-  const faults: PlanFault[] = [];
-  if (model.modelFormat.name !== "onnx") {
-    const message = `modelFormat ${model.modelFormat.name} has no runtime here: the predictor serves onnx; export the model to ONNX`;
-    faults.push({ path: [...MODEL, "modelFormat", "name"], message });
-  }
-  if (model.protocolVersion?.startsWith("grpc") === true) {
-    const message = `protocolVersion ${model.protocolVersion} is not served: the predictor speaks v1 and v2 over HTTP`;
-    faults.push({ path: [...MODEL, "protocolVersion"], message });
-  }
-  return faults;
+function runtimeFaults(model: ModelSpec): PlanFault[] {
+  const runtime = selectRuntime(model);
+  return isRefusal(runtime) ? [{ path: MODEL, message: runtime.message }] : [];
 }
 
 interface PlannedEnv {

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { describe, it } from "mocha";
+import { runCli } from "./cli.ts";
+
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  let out = "";
+  let err = "";
+  const code = await runCli(args, {
+    env: {},
+    colour: false,
+    out: (text) => (out += text),
+    err: (text) => (err += text),
+  });
+  return { code, out, err };
+}
+
+describe("pilotlight", () => {
+  const faults = [
+    {
+      args: ["sevre"],
+      err: 'pilotlight: unknown command "sevre"; did you mean serve? (pilotlight --help)\n',
+      code: 64,
+    },
+    {
+      args: ["deploy-it"],
+      err: 'pilotlight: unknown command "deploy-it"; commands: serve (pilotlight --help)\n',
+      code: 64,
+    },
+    {
+      args: ["--versoin"],
+      err: "pilotlight: unknown flag --versoin; commands: serve (pilotlight --help)\n",
+      code: 64,
+    },
+    {
+      args: ["serve", "--prot", "1", "x.onnx"],
+      err: "pilotlight serve: unknown flag --prot; did you mean --port? (pilotlight serve --help)\n",
+      code: 64,
+    },
+    {
+      args: ["serve"],
+      err: "pilotlight serve: nothing to serve: give a manifest with -f, or a model (pilotlight serve --help)\n",
+      code: 64,
+    },
+    {
+      args: ["serve", "-f"],
+      err: "pilotlight serve: Option '-f, --filename <value>' argument missing (pilotlight serve --help)\n",
+      code: 64,
+    },
+    {
+      args: ["serve", "/nowhere/m.onnx"],
+      err: "pilotlight serve: no model at /nowhere/m.onnx: no such file or folder\n",
+      code: 66,
+    },
+    {
+      args: ["serve", "-f", "/nowhere/isvc.yaml"],
+      err: "pilotlight serve: cannot read /nowhere/isvc.yaml: ENOENT: no such file or directory, stat '/nowhere/isvc.yaml'\n",
+      code: 66,
+    },
+  ];
+  for (const { args, err, code } of faults) {
+    it(`${args.join(" ")} is answered in one line, with ${code}`, async () => {
+      assert.deepEqual(await run(...args), { code, out: "", err });
+    });
+  }
+
+  it("--help lists the commands, and so does nothing at all, as a fault", async () => {
+    const help = await run("--help");
+    assert.equal(help.code, 0);
+    assert.match(help.out, /^Usage: pilotlight COMMAND/);
+    assert.match(help.out, /^ {2}serve {2}\S/m);
+    const nothing = await run();
+    assert.deepEqual(nothing, { code: 64, out: "", err: help.out });
+  });
+
+  it("help of a command is the same by all its names", async () => {
+    const texts = [
+      await run("serve", "--help"),
+      await run("serve", "-h"),
+      await run("help", "serve"),
+    ];
+    for (const { code, out } of texts) {
+      assert.equal(code, 0);
+      assert.match(out, /^Usage: pilotlight serve -f FILE/);
+      assert.equal(out, texts[0]?.out);
+    }
+  });
+
+  it("--version is that of package.json", async () => {
+    const { code, out } = await run("--version");
+    assert.equal(code, 0);
+    assert.match(out, /^pilotlight \d+\.\d+\.\d+\n$/);
+  });
+});
