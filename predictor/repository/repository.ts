@@ -2,27 +2,23 @@
  * From a storage URI to files that onnxruntime can open. What lies on this machine is served where
  * it is; everything else is put below MODEL_DIR, complete or not at all.
  */
-import { join } from "node:path";
-
-import { listLocal, probeLocal, refuseForeignFile } from "../storage/local.ts";
+import { isLocalArchive, probeLocal, refuseForeignFile } from "../storage/local.ts";
+import type { RetryNotice } from "../storage/retry.ts";
+import { StorageError } from "../storage/storage-error.ts";
 import { parseStorageUri, shownUri } from "../storage/uri.ts";
 import type { StorageLocation } from "../storage/uri.ts";
 import { findInstallation, relocate } from "./installation.ts";
-import { selectVersions } from "./layout.ts";
 import { selectModelName } from "./model-name.ts";
+import { readFolder } from "./read-folder.ts";
+import type { ModelVersion } from "./read-folder.ts";
 
-export { StorageError } from "../storage/storage-error.ts";
+export { StorageError };
+export type { ModelVersion };
 
 /** A model that lies on this machine; versions ascend, the last one is served by default. */
 export interface ResolvedModel {
   readonly name: string;
   readonly versions: readonly ModelVersion[];
-}
-
-/** One version and the absolute path of its .onnx file. */
-export interface ModelVersion {
-  readonly version: string;
-  readonly path: string;
 }
 
 export interface ResolveOptions {
@@ -34,6 +30,10 @@ export interface ResolveOptions {
   readonly modelName?: string | undefined;
   /** Neither a download nor an unpacked archive may be larger. */
   readonly modelBytesMax: number;
+  /** Told of each failed attempt that another one follows. */
+  readonly onRetry?: ((notice: RetryNotice) => void) | undefined;
+  /** Told when the storage is unavailable and an earlier copy is served instead. */
+  readonly onStale?: ((cause: Error) => void) | undefined;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -48,27 +48,33 @@ export async function resolveModel(
   signal: AbortSignal,
 ): Promise<ResolvedModel> {
   signal.throwIfAborted();
-  const uri = options.storageUri ?? options.modelDir;
-  const location = parseStorageUri(uri, environment["ALLOW_INSECURE_HTTP"] === "true");
+  const { storageUri, modelDir } = options;
+  const shown = storageUri === undefined ? `MODEL_DIR ${modelDir}` : shownUri(storageUri);
+  const insecureHttp = environment["ALLOW_INSECURE_HTTP"] === "true";
+  const location = parseStorageUri(storageUri ?? modelDir, insecureHttp);
   const name = options.modelName ?? selectModelName(location);
-  const versions = await resolveLocal(localPath(location, options), shownUri(uri));
-  return { name, versions };
+  const path = selectLocalPath(location, modelDir);
+  const kind = path === undefined ? undefined : await probeLocal(path, shown);
+  const archive = path !== undefined && kind === "file" && (await isLocalArchive(path, shown));
+  if (archive && location.scheme === "pvc") {
+    throw new StorageError("invalid", `${shown}: is an archive; unpack it in the claim`);
+  }
+  if (path === undefined || archive) {
+    // Most cold starts find their model on this machine: they don't load the code for the others.
+    const { fetchModel } = await import("./remote.ts");
+    const from = path === undefined ? location : { scheme: "file" as const, path };
+    const versions = await fetchModel(from, { ...options, shown }, { environment, signal });
+    return { name, versions };
+  }
+  if (kind === "folder") return { name, versions: await readFolder(path, shown) };
+  await refuseForeignFile(path, shown);
+  return { name, versions: [{ version: "1", path }] };
 }
 
-function localPath(location: StorageLocation, options: ResolveOptions): string {
-  if (location.scheme === "pvc") return join(options.modelDir, location.path);
-  if (location.scheme === "file") {
-    return relocate(location.path, findInstallation(import.meta.dirname));
-  }
-  throw new Error(`${location.scheme} is not local`);
-}
-
-async function resolveLocal(path: string, shown: string): Promise<ModelVersion[]> {
-  if ((await probeLocal(path, shown)) === "file") {
-    await refuseForeignFile(path, shown);
-    return [{ version: "1", path }];
-  }
-  const versions = selectVersions(await listLocal(path, shown), shown);
-  for (const { file } of versions) await refuseForeignFile(join(path, file), `${shown}/${file}`);
-  return versions.map(({ version, file }) => ({ version, path: join(path, file) }));
+/** Where a model lies that is already on this machine. */
+function selectLocalPath(location: StorageLocation, modelDir: string): string | undefined {
+  // The claim is mounted from that path on which the URI names.
+  if (location.scheme === "pvc") return modelDir;
+  if (location.scheme !== "file") return undefined;
+  return relocate(location.path, findInstallation(import.meta.dirname));
 }

@@ -1,7 +1,7 @@
 import { open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
-import { diagnose } from "./diagnose.ts";
+import { diagnose, isGzip } from "./diagnose.ts";
 import { StorageError } from "./storage-error.ts";
 
 /** Far more than a model needs; a listing stays bounded whatever is mounted. */
@@ -60,8 +60,12 @@ export async function refuseForeignFile(path: string, shown: string): Promise<vo
   if (trouble !== undefined) throw new StorageError("invalid", `${shown}: ${trouble}`);
 }
 
-/** The first bytes of a file and its size. */
-export async function readHead(
+/** Whether a file is compressed, and so has to be unpacked before it can be served. */
+export async function isLocalArchive(path: string, shown: string): Promise<boolean> {
+  return isGzip((await readHead(path, shown)).head);
+}
+
+async function readHead(
   path: string,
   shown: string,
 ): Promise<{ readonly head: Buffer; readonly bytes: number }> {

@@ -11,7 +11,7 @@ export type StorageLocation =
   | { readonly scheme: "s3"; readonly bucket: string; readonly key: string };
 
 const URI_LENGTH_MAX = 2048;
-const SUPPORTED = "file://, pvc://, https://, s3:// and absolute paths are";
+const SUPPORTED = "supported are file://, pvc://, https://, s3:// and absolute paths";
 
 /**
  * Reads a storage URI. Throws StorageError "invalid" with what is wrong with it.
@@ -25,7 +25,7 @@ export function parseStorageUri(uri: string, insecureHttp = false): StorageLocat
   if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(uri)) throw refuse("holds a control character; remove it");
   if (isAbsolute(uri)) return { scheme: "file", path: uri };
   const match = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/(.*)$/.exec(uri);
-  if (match === null) throw refuse(`is neither a URI nor an absolute path; ${SUPPORTED} served`);
+  if (match === null) throw refuse(`is neither a URI nor an absolute path; ${SUPPORTED}`);
   const scheme = (match[1] ?? "").toLowerCase();
   const rest = match[2] ?? "";
   switch (scheme) {

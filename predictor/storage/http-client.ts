@@ -1,0 +1,131 @@
+/**
+ * HTTP as storage needs it: one request, a streamed body, every wait limited. Node's own client, not
+ * a library: nothing more has to be loaded before the first byte of a model.
+ */
+import * as http from "node:http";
+import * as https from "node:https";
+
+import { TransientError } from "./retry.ts";
+import { StorageError } from "./storage-error.ts";
+
+export interface HttpRequest {
+  readonly method: "GET" | "POST";
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+export interface HttpReply {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  /** Must be read to its end or destroyed. */
+  readonly body: http.IncomingMessage;
+}
+
+export interface HttpClient {
+  /** Rejects with TransientError when no answer came, StorageError when none ever will. */
+  send(request: HttpRequest, signal: AbortSignal): Promise<HttpReply>;
+  close(): void;
+}
+
+/** No answer, or no byte of a body, for this long: the connection is given up. */
+const IDLE_MS_MAX = 30_000;
+const CONNECTIONS_MAX = 8;
+
+/** A client with connections of its own; `ca` replaces the trusted certificates (PEM). */
+export function createHttpClient(ca?: string): HttpClient {
+  const shared = { keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: IDLE_MS_MAX };
+  const plain = new http.Agent(shared);
+  const secure = new https.Agent(ca === undefined ? shared : { ...shared, ca });
+  return {
+    send: (request, signal) =>
+      request.url.protocol === "https:"
+        ? send(https.request, secure, { request, signal })
+        : send(http.request, plain, { request, signal }),
+    close: () => {
+      plain.destroy();
+      secure.destroy();
+    },
+  };
+}
+
+function send(
+  open: (url: URL, options: http.RequestOptions) => http.ClientRequest,
+  agent: http.Agent,
+  { request, signal }: { readonly request: HttpRequest; readonly signal: AbortSignal },
+): Promise<HttpReply> {
+  return new Promise((resolve, reject) => {
+    const { method, url, headers } = request;
+    const sent = open(url, { method, headers, agent, signal, timeout: IDLE_MS_MAX });
+    sent.on("timeout", () => {
+      sent.destroy(new Error(`no answer from ${url.host} for ${IDLE_MS_MAX / 1000} s`));
+    });
+    sent.on("error", (cause) => {
+      reject(connectionError(cause, url));
+    });
+    sent.on("response", (body) => {
+      resolve({ status: body.statusCode ?? 0, headers: body.headers, body });
+    });
+    sent.end(request.body);
+  });
+}
+
+/** Reads a short text body; a longer one is cut off, and its connection with it. */
+export async function readText(reply: HttpReply, bytesMax: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of receive(reply)) {
+    chunks.push(chunk);
+    if ((bytes += chunk.length) > bytesMax) break;
+  }
+  return Buffer.concat(chunks).subarray(0, bytesMax).toString("utf8");
+}
+
+/**
+ * The bytes of a body. Throws TransientError when the connection breaks or fewer bytes arrive than
+ * Content-Length promised; more never do, Node ends the body there.
+ */
+export async function* receive(reply: HttpReply): AsyncGenerator<Buffer> {
+  const promised = parseLength(reply.headers["content-length"]);
+  let bytes = 0;
+  try {
+    for await (const chunk of reply.body as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      yield chunk;
+    }
+  } catch (cause) {
+    throw new TransientError(`the connection broke after ${bytes} of ${promised ?? "?"} bytes`, {
+      cause,
+    });
+  }
+  if (promised !== undefined && bytes !== promised) {
+    throw new TransientError(`${bytes} bytes arrived where ${promised} were promised`);
+  }
+}
+
+/** Content-Length, if it is a number that can be counted to. */
+export function parseLength(header: string | undefined): number | undefined {
+  if (header === undefined || !/^\d{1,15}$/.test(header)) return undefined;
+  return Number(header);
+}
+
+/** Retry-After in milliseconds, if it is given in seconds: storage servers don't send dates. */
+export function parseRetryAfterMs(header: string | undefined): number | undefined {
+  const seconds = parseLength(header);
+  return seconds === undefined ? undefined : seconds * 1000;
+}
+
+/** Certificate trouble does not pass by waiting; everything else may. */
+function connectionError(cause: Error, url: URL): Error {
+  const code = "code" in cause ? String(cause.code) : "";
+  if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY|^ERR_TLS|^ERR_SSL/.test(code)) {
+    return new StorageError(
+      "unavailable",
+      `${url.origin}: its certificate is not trusted (${cause.message}); ` +
+        "set NODE_EXTRA_CA_CERTS to a mounted file with the certificate authority",
+      { cause },
+    );
+  }
+  const why = cause instanceof AggregateError ? String(cause.errors[0]) : cause.message;
+  return new TransientError(`no connection to ${url.origin} (${why})`, { cause });
+}

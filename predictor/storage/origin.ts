@@ -1,0 +1,23 @@
+import type { HttpClient } from "./http-client.ts";
+import type { RetryNotice, RetryPolicy } from "./retry.ts";
+
+/** What an origin needs to fetch; `shown` is the storage URI as messages name it. */
+export interface FetchContext {
+  readonly http: HttpClient;
+  readonly signal: AbortSignal;
+  readonly shown: string;
+  readonly bytesMax: number;
+  readonly policy: RetryPolicy;
+  readonly onRetry?: ((notice: RetryNotice) => void) | undefined;
+}
+
+/**
+ * What came of fetching: the files lie in the folder, or what `known` names is still the same. A
+ * validator names a state of the source (an ETag, say); without one, nothing can be reused.
+ */
+export type Fetched =
+  | { readonly kind: "unchanged" }
+  | { readonly kind: "fetched"; readonly validator: string | undefined };
+
+/** Puts a model's files into an empty folder. Rejects with StorageError or the signal's reason. */
+export type Fetch = (into: string, known: string | undefined) => Promise<Fetched>;
