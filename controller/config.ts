@@ -5,12 +5,13 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { parse } from "yaml";
 import type { PredictorDefaults } from "./desired/container.ts";
+import { LOG_LEVELS, type LogLevel } from "./ops/log.ts";
 
 export interface Config {
   /** Address and port of /healthz, /readyz and /metrics. */
   readonly opsHost: string;
   readonly opsPort: number;
-  readonly logLevel: string;
+  readonly logLevel: LogLevel;
   /** Namespaces to watch; empty means all. */
   readonly watchNamespaces: readonly string[];
   /** Namespace of Knative Serving's ConfigMaps. */
@@ -30,8 +31,6 @@ export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
 
-const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"];
-
 /**
  * Reads the environment. CONFIG_FILE names a YAML file (the chart mounts one) with
  * `predictor.image`, `predictor.resources`.
@@ -47,9 +46,10 @@ export function readConfig(environment: Environment): Config {
     }
     return value;
   };
-  const logLevel = environment["LOG_LEVEL"] || "info";
-  if (!LOG_LEVELS.includes(logLevel)) {
-    mistakes.push(`LOG_LEVEL must be one of ${LOG_LEVELS.join(", ")}, not "${logLevel}"`);
+  const asked = environment["LOG_LEVEL"] || "info";
+  const logLevel = LOG_LEVELS.find((level) => level === asked) ?? "info";
+  if (logLevel !== asked) {
+    mistakes.push(`LOG_LEVEL must be one of ${LOG_LEVELS.join(", ")}, not "${asked}"`);
   }
   const election = environment["LEADER_ELECTION"] || "true";
   if (!["true", "false"].includes(election)) {

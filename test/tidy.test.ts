@@ -7,6 +7,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
 import { describe, it } from "mocha";
 import { Project, SyntaxKind } from "ts-morph";
+import { VERSION } from "../controller/version.ts";
 
 const root = join(import.meta.dirname, "..");
 const tracked = execFileSync("git", ["ls-files", "-z"], { cwd: root, encoding: "utf8" })
@@ -169,6 +170,11 @@ describe("tidy", () => {
     const large = tracked.filter((path) => readFileSync(join(root, path)).length > 1_048_576);
     assert.deepEqual(large, []);
     assert.ok(!/"resolved": "http/.test(text("package-lock.json")));
+  });
+
+  it("the version is the same everywhere", () => {
+    const { version } = JSON.parse(text("package.json")) as { version: string };
+    assert.equal(VERSION, version);
   });
 
   it("links in the documentation lead somewhere", () => {

@@ -1,0 +1,133 @@
+/** Puts the controller together: clients, caches, queue, lease, endpoints. Decides nothing. */
+import { randomUUID } from "node:crypto";
+import type { KubeConfig } from "@kubernetes/client-node";
+import type { Logger } from "pino";
+import type { Config } from "./config.ts";
+import { systemClock } from "./kube/clock.ts";
+import { createCluster, type KubeCluster } from "./kube/cluster.ts";
+import { credentialsOf } from "./kube/credentials.ts";
+import { createHttp, type KubeHttp } from "./kube/http.ts";
+import { createElector, type Elector } from "./kube/lease.ts";
+import { type Ended, runController } from "./kube/manager.ts";
+import { WorkQueue } from "./kube/queue.ts";
+import type { Outcome as Requeue } from "./kube/workers.ts";
+import type { Metrics } from "./ops/metrics.ts";
+import { startOpsServer } from "./ops/server.ts";
+import type { Outcome } from "./outcome.ts";
+import { reconcile } from "./reconcile.ts";
+import { watchedKinds, watchMappings } from "./watches.ts";
+
+export interface AppOptions {
+  readonly config: Config;
+  readonly kubeConfig: KubeConfig;
+  readonly version: string;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface App {
+  /** Where /healthz, /readyz and /metrics are. */
+  readonly opsUrl: string;
+  /** Drains and ends; idempotent. */
+  stop(): Promise<void>;
+  /** "lost" when the lease ran out: the process should end with a code other than 0. */
+  readonly ended: Promise<Ended>;
+}
+
+const CONTROLLER = "inferenceservice";
+const LEASE = "pilotlight-controller";
+
+/** Starts everything. Rejects when the endpoints' port cannot be had. */
+export async function startApp(options: AppOptions): Promise<App> {
+  const { config, log, metrics } = options;
+  const client = (): KubeHttp =>
+    createHttp({
+      credentials: credentialsOf(options.kubeConfig),
+      userAgent: `pilotlight-controller/${options.version}`,
+      metrics,
+    });
+  const http = client();
+  // A client of its own: a stuck connection of the others must not cost the lease.
+  const leaseHttp = client();
+  const elector = config.leaderElection.enabled ? electorOf(options, leaseHttp) : undefined;
+  const cluster = createCluster({
+    http,
+    kinds: watchedKinds(config),
+    reportingInstance: config.leaderElection.identity,
+    log,
+    metrics,
+    ...(elector === undefined ? {} : { fence: elector }),
+  });
+  const queue = new WorkQueue({ name: CONTROLLER, metrics });
+  metrics.observeQueue(queue);
+  const ops = await startOpsServer({
+    host: config.opsHost,
+    port: config.opsPort,
+    unready: () => unready(cluster),
+    metrics,
+  });
+  const running = runController({
+    name: CONTROLLER,
+    cluster,
+    queue,
+    watches: watchMappings(cluster),
+    reconcile: (key) => reconcileKey(options, cluster, key),
+    workers: config.workers,
+    log,
+    metrics,
+    ...(elector === undefined ? {} : { elector }),
+  });
+  const ended = running.ended.then(async (how) => {
+    await Promise.all([ops.close(), http.close(), leaseHttp.close()]);
+    return how;
+  });
+  return { opsUrl: ops.url, stop: () => running.stop().then(() => ended.then(() => {})), ended };
+}
+
+function electorOf({ config, log, metrics }: AppOptions, http: KubeHttp): Elector {
+  const { namespace, identity } = config.leaderElection;
+  return createElector({
+    http,
+    namespace,
+    name: LEASE,
+    // A restarted container has its pod's name: only a new word tells the two lives apart.
+    identity: `${identity}_${randomUUID()}`,
+    clock: systemClock,
+    random: Math.random,
+    log,
+    metrics,
+  });
+}
+
+function unready(cluster: KubeCluster): readonly string[] {
+  return cluster
+    .status()
+    .filter((watched) => !watched.synced)
+    .map((watched) => `${watched.kind} has not been listed yet`);
+}
+
+async function reconcileKey(
+  { config, log }: AppOptions,
+  cluster: KubeCluster,
+  key: string,
+): Promise<Requeue> {
+  const slash = key.indexOf("/");
+  const [namespace, name] = [key.slice(0, slash), key.slice(slash + 1)];
+  const outcome = await reconcile(
+    {
+      cluster,
+      defaults: config.predictor,
+      knativeNamespace: config.knativeNamespace,
+      now: () => new Date(),
+    },
+    namespace,
+    name,
+  );
+  log.debug({ namespace, name, outcome }, "reconciled");
+  return requeueOf(outcome);
+}
+
+/** The one place where an outcome becomes what the queue does next. */
+function requeueOf(outcome: Outcome): Requeue {
+  return outcome.kind === "waiting" ? { requeueAfterMs: outcome.afterMs } : {};
+}

@@ -1,0 +1,96 @@
+/**
+ * What the controller watches, how much of it is kept, and which InferenceService each change
+ * concerns.
+ */
+import {
+  CONFIG_MAP,
+  INFERENCE_SERVICE,
+  KNATIVE_REVISION,
+  KNATIVE_SERVICE,
+  POD,
+} from "./api/kinds.ts";
+import { LABEL_INFERENCE_SERVICE } from "./api/names.ts";
+import type { Cache, KubeObject } from "./cluster.ts";
+import { KNATIVE_CONFIG_MAPS } from "./desired/facts.ts";
+import type { WatchedKind } from "./kube/cluster.ts";
+import type { WatchMapping } from "./kube/manager.ts";
+import type { Pod } from "./observe/pods.ts";
+
+export interface Scope {
+  /** Empty means all namespaces. */
+  readonly watchNamespaces: readonly string[];
+  readonly knativeNamespace: string;
+}
+
+/**
+ * Kinds to cache: our own whole, Knative's and pods by our label, Knative's configuration in its
+ * namespace.
+ */
+export function watchedKinds(scope: Scope): readonly WatchedKind[] {
+  const children = {
+    labelSelector: LABEL_INFERENCE_SERVICE,
+    indexLabels: [LABEL_INFERENCE_SERVICE],
+  };
+  const everywhere: readonly WatchedKind[] = [
+    { kind: INFERENCE_SERVICE },
+    { kind: KNATIVE_SERVICE, ...children },
+    { kind: KNATIVE_REVISION, ...children },
+    { kind: POD, ...children, transform: (object) => slimPod(object) },
+  ];
+  const scoped =
+    scope.watchNamespaces.length === 0
+      ? everywhere
+      : scope.watchNamespaces.flatMap((namespace) =>
+          everywhere.map((watched) => ({ ...watched, namespace })),
+        );
+  return [...scoped, { kind: CONFIG_MAP, namespace: scope.knativeNamespace }];
+}
+
+/** Keys (`namespace/name`) of the InferenceServices that a changed object concerns. */
+export function watchMappings(cache: Cache): readonly WatchMapping[] {
+  const byLabel = ({ metadata }: KubeObject): readonly string[] => {
+    const name = metadata.labels?.[LABEL_INFERENCE_SERVICE];
+    return name === undefined ? [] : [`${metadata.namespace ?? ""}/${name}`];
+  };
+  return [
+    { kind: INFERENCE_SERVICE, keys: (object) => [keyOf(object)] },
+    { kind: KNATIVE_SERVICE, keys: byLabel },
+    { kind: KNATIVE_REVISION, keys: byLabel },
+    { kind: POD, keys: byLabel },
+    {
+      kind: CONFIG_MAP,
+      // A flag that was switched concerns whoever was refused for it, and everybody else as well.
+      keys: ({ metadata }) =>
+        KNATIVE_CONFIG_MAPS.includes(metadata.name) ? cache.list(INFERENCE_SERVICE).map(keyOf) : [],
+    },
+  ];
+}
+
+function keyOf({ metadata }: KubeObject): string {
+  return `${metadata.namespace ?? ""}/${metadata.name}`;
+}
+
+/**
+ * A pod without its spec and all that observe/ does not read: most of what a cache of pods would
+ * weigh.
+ */
+function slimPod(pod: Pod): Pod {
+  const { apiVersion, kind, metadata, status } = pod;
+  const { managedFields: _fields, annotations: _annotations, ...kept } = metadata;
+  return {
+    apiVersion,
+    kind,
+    metadata: kept,
+    ...(status === undefined
+      ? {}
+      : {
+          status: {
+            ...(status.phase === undefined ? {} : { phase: status.phase }),
+            ...(status.conditions === undefined ? {} : { conditions: status.conditions }),
+            ...(status.containerStatuses === undefined
+              ? {}
+              : { containerStatuses: status.containerStatuses }),
+          },
+        }),
+  };
+}
