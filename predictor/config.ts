@@ -1,0 +1,179 @@
+/**
+ * Environment and flags of the predictor, as docs/runtime-contract.md lists them. A flag wins over
+ * the environment; every mistake is reported, not only the first.
+ */
+import { parseArgs } from "node:util";
+
+export type Config = {
+  readonly port: number;
+  readonly host: string;
+  readonly modelName?: string;
+  readonly storageUri?: string;
+  readonly modelDir: string;
+  /** Infinity where the contract says 0. */
+  readonly containerConcurrency: number;
+  readonly queueDepthMax: number;
+  readonly batchSizeMax: number;
+  readonly requestTimeoutMs: number;
+  readonly drainTimeoutMs: number;
+  readonly bodyBytesMax: number;
+  /** Without it, the CPUs of the cgroup. */
+  readonly intraOpNumThreads?: number;
+  readonly modelBytesMax: number;
+  readonly logLevel: string;
+  readonly terminationLog: string;
+  readonly parentLiveness?: string;
+  /** For storage: the environment under the flags. */
+  readonly environment: Environment;
+};
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Environment and flags are wrong; each sentence is one mistake. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+
+  constructor(mistakes: readonly string[]) {
+    super(mistakes.join("; "));
+  }
+}
+
+type Rule =
+  | { readonly is: "text" }
+  | { readonly is: "word"; readonly of: readonly string[] }
+  | { readonly is: "whole" | "seconds"; readonly min: number; readonly max: number };
+
+const text: Rule = { is: "text" };
+const whole = (min: number, max = Number.MAX_SAFE_INTEGER): Rule => ({ is: "whole", min, max });
+/** Longer timers overflow in Node: 2^31 milliseconds. */
+const seconds = (min: number): Rule => ({ is: "seconds", min, max: 2_000_000 });
+const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"];
+
+const rules: Readonly<Record<string, Rule>> = {
+  PORT: whole(0, 65_535),
+  HOST: text,
+  MODEL_NAME: text,
+  STORAGE_URI: text,
+  MODEL_DIR: text,
+  CONTAINER_CONCURRENCY: whole(0),
+  QUEUE_DEPTH_MAX: whole(0),
+  BATCH_SIZE_MAX: whole(1),
+  REQUEST_TIMEOUT_SECONDS: seconds(0.001),
+  DRAIN_TIMEOUT_SECONDS: seconds(0),
+  BODY_BYTES_MAX: whole(1, 2 ** 31),
+  INTRA_OP_NUM_THREADS: whole(1, 1024),
+  MODEL_BYTES_MAX: whole(1),
+  LOG_LEVEL: { is: "word", of: logLevels },
+  TERMINATION_LOG: text,
+  PARENT_LIVENESS: { is: "word", of: ["stdin"] },
+  AWS_ACCESS_KEY_ID: text,
+  AWS_SECRET_ACCESS_KEY: text,
+  AWS_SESSION_TOKEN: text,
+  AWS_WEB_IDENTITY_TOKEN_FILE: text,
+  AWS_ROLE_ARN: text,
+  AWS_ROLE_SESSION_NAME: text,
+  AWS_ENDPOINT_URL_STS: text,
+  AWS_ENDPOINT_URL_S3: text,
+  AWS_ENDPOINT_URL: text,
+  AWS_REGION: text,
+  AWS_DEFAULT_REGION: text,
+  AWS_CREDENTIALS_DIR: text,
+  S3_ANONYMOUS: { is: "word", of: ["true", "false"] },
+};
+
+/** The configuration, frozen. Throws ConfigError with all mistakes. */
+export function parseConfig(args: readonly string[], environment: Environment): Config {
+  const mistakes: string[] = [];
+  const flags = parseFlags(args, mistakes);
+  const given = (name: string): string | undefined =>
+    flags.get(name) ?? (environment[name] === "" ? undefined : environment[name]);
+  for (const [name, rule] of Object.entries(rules)) {
+    const value = given(name);
+    const wrong = value === undefined ? undefined : mistakeOf(value, rule);
+    if (wrong !== undefined) mistakes.push(`${name} is ${JSON.stringify(value)}: ${wrong}`);
+  }
+  mistakes.push(...contradictions(given));
+  if (mistakes.length > 0) throw new ConfigError(mistakes);
+  const number = (name: string, fallback: number): number => Number(given(name) ?? fallback);
+  const timeoutSeconds = number("REQUEST_TIMEOUT_SECONDS", 300);
+  const optional = {
+    modelName: given("MODEL_NAME"),
+    storageUri: given("STORAGE_URI"),
+    intraOpNumThreads: given("INTRA_OP_NUM_THREADS") && number("INTRA_OP_NUM_THREADS", 1),
+    parentLiveness: given("PARENT_LIVENESS"),
+  };
+  return Object.freeze({
+    ...(withoutUndefined(optional) as Partial<Config>),
+    port: number("PORT", 8080),
+    host: given("HOST") ?? "0.0.0.0",
+    modelDir: given("MODEL_DIR") ?? "/mnt/models",
+    containerConcurrency: number("CONTAINER_CONCURRENCY", 0) || Number.POSITIVE_INFINITY,
+    queueDepthMax: number("QUEUE_DEPTH_MAX", 1000),
+    batchSizeMax: number("BATCH_SIZE_MAX", 32),
+    requestTimeoutMs: timeoutSeconds * 1000,
+    drainTimeoutMs: number("DRAIN_TIMEOUT_SECONDS", timeoutSeconds) * 1000,
+    bodyBytesMax: number("BODY_BYTES_MAX", 67_108_864),
+    modelBytesMax: number("MODEL_BYTES_MAX", 10_737_418_240),
+    logLevel: given("LOG_LEVEL") ?? "info",
+    terminationLog: given("TERMINATION_LOG") ?? "/dev/termination-log",
+    environment: { ...environment, ...Object.fromEntries(flags) },
+  });
+}
+
+function withoutUndefined(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
+/** Flags by their environment names: `--model-name` and KServe's `--model_name` are MODEL_NAME. */
+function parseFlags(args: readonly string[], mistakes: string[]): Map<string, string> {
+  const options = Object.fromEntries(
+    Object.keys(rules).flatMap((name) => {
+      const underscored = name.toLowerCase();
+      const option = { type: "string" } as const;
+      return [
+        [underscored, option],
+        [underscored.replaceAll("_", "-"), option],
+      ];
+    }),
+  );
+  const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true });
+  const flags = new Map<string, string>();
+  for (const token of tokens) {
+    if (token.kind === "positional")
+      mistakes.push(`argument ${JSON.stringify(token.value)}: unknown`);
+    if (token.kind !== "option") continue;
+    const name = token.name.replaceAll("-", "_").toUpperCase();
+    if (!Object.hasOwn(options, token.name)) mistakes.push(`flag ${token.rawName}: unknown`);
+    else if (token.value === undefined) mistakes.push(`flag ${token.rawName}: needs a value`);
+    else flags.set(name, token.value);
+  }
+  return flags;
+}
+
+function mistakeOf(value: string, rule: Rule): string | undefined {
+  if (rule.is === "text") return undefined;
+  if (rule.is === "word") {
+    return rule.of.includes(value) ? undefined : `must be one of ${rule.of.join(", ")}`;
+  }
+  const pattern = rule.is === "whole" ? /^\d+$/ : /^\d+(\.\d+)?$/;
+  const fits = pattern.test(value) && Number(value) >= rule.min && Number(value) <= rule.max;
+  const kind = rule.is === "whole" ? "a whole number" : "a number of seconds";
+  return fits ? undefined : `must be ${kind} from ${rule.min} to ${rule.max}`;
+}
+
+function contradictions(given: (name: string) => string | undefined): string[] {
+  const found: string[] = [];
+  if (
+    (given("AWS_ACCESS_KEY_ID") === undefined) !==
+    (given("AWS_SECRET_ACCESS_KEY") === undefined)
+  ) {
+    found.push("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: set both or neither");
+  }
+  if (given("S3_ANONYMOUS") === "true" && given("AWS_ACCESS_KEY_ID") !== undefined) {
+    found.push("S3_ANONYMOUS is true, but AWS_ACCESS_KEY_ID is set: remove one of them");
+  }
+  if (/[/\s]/.test(given("MODEL_NAME") ?? "")) {
+    found.push("MODEL_NAME has a slash or a space: it is one segment of a URL");
+  }
+  return found;
+}

@@ -1,0 +1,64 @@
+/** Request bodies: raw, whatever their Content-Type, bounded before and after decompression. */
+import type { IncomingMessage } from "node:http";
+import type { Transform } from "node:stream";
+import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
+import { ServingError, invalid } from "../errors.ts";
+
+const decoders: Readonly<Record<string, () => Transform>> = {
+  gzip: createGunzip,
+  "x-gzip": createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
+};
+
+/**
+ * The whole body, decompressed. Rejects with ServingError `too-large` (also for what would only
+ * become too large), `unsupported-encoding`, `invalid` for broken compression, or `gone`.
+ */
+export async function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  if (Number(request.headers["content-length"]) > bytesMax) throw tooLarge(bytesMax);
+  const encoding = request.headers["content-encoding"]?.toLowerCase() ?? "identity";
+  if (encoding === "identity") return collect(request, request, bytesMax);
+  const decoder = Object.hasOwn(decoders, encoding) ? decoders[encoding]?.() : undefined;
+  if (decoder === undefined) {
+    const known = "gzip, deflate, br";
+    throw new ServingError("unsupported-encoding", `Content-Encoding must be one of ${known}`);
+  }
+  try {
+    return await collect(request, request.pipe(decoder), bytesMax);
+  } finally {
+    request.unpipe(decoder);
+    decoder.destroy();
+  }
+}
+
+function tooLarge(bytesMax: number): ServingError {
+  return new ServingError("too-large", `the body is larger than ${bytesMax} bytes`);
+}
+
+async function collect(
+  request: IncomingMessage,
+  source: IncomingMessage | Transform,
+  bytesMax: number,
+): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  source.on("data", (chunk: Buffer) => {
+    bytes += chunk.byteLength;
+    if (bytes <= bytesMax) chunks.push(chunk);
+    else {
+      chunks.length = 0;
+      source.pause();
+      reject(tooLarge(bytesMax));
+    }
+  });
+  const only = (): Buffer => (chunks.length === 1 && chunks[0]) || Buffer.concat(chunks, bytes);
+  source.once("end", () => resolve(only()));
+  source.once("error", () => reject(invalid("the body's compression is broken or cut short")));
+  if (request !== source) request.once("error", () => source.destroy());
+  request.once("close", () => {
+    if (!request.complete) reject(new ServingError("gone", "the client left"));
+  });
+  return promise;
+}

@@ -1,0 +1,139 @@
+/**
+ * Prometheus metrics. KServe's and Triton's names where these have the thing, so that existing
+ * dashboards and autoscalers work; the prefix pilotlight_ for the rest.
+ */
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+
+/** Why a request failed, in Triton's words. */
+export const failureReasons = ["REJECTED", "CANCELED", "BACKEND", "OTHER"] as const;
+export type FailureReason = (typeof failureReasons)[number];
+
+const seconds = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+];
+const batchSizes = [1, 2, 4, 8, 16, 32, 64, 128];
+
+export type Metrics = {
+  /** The text of GET /metrics. */
+  render(): Promise<string>;
+  readonly contentType: string;
+  /** The metrics of one model version, all at zero from the start. */
+  forModel(model: string, version: string): ModelMetrics;
+  /** Answers, by class of status: 2xx, 4xx, … */
+  answered(status: number): void;
+};
+
+export type ModelMetrics = {
+  succeeded(times: RequestTimes): void;
+  failed(reason: FailureReason): void;
+  pending(requests: number): void;
+  ran(run: { requests: number; rows: number; runMs: number; queueMs: readonly number[] }): void;
+  restarted(): void;
+};
+
+export type RequestTimes = {
+  readonly decodeMs: number;
+  readonly predictMs: number;
+  readonly encodeMs: number;
+};
+
+const modelLabels = ["model", "version"] as const;
+
+/** A registry of its own, so that tests don't share counters. */
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    new Counter({ name, help, labelNames: [...labelNames], registers: [registry] });
+  const answers = counter("pilotlight_http_answers_total", "HTTP answers by class", ["class"]);
+  const classes = new Map(
+    ["1xx", "2xx", "3xx", "4xx", "5xx"].map((name) => [name[0], answers.labels(name)]),
+  );
+  for (const child of classes.values()) child.inc(0);
+  const forModel = modelMetricsIn(registry);
+  return {
+    render: async () => registry.metrics(),
+    contentType: registry.contentType,
+    answered: (status) => classes.get(String(status)[0])?.inc(),
+    forModel,
+  };
+}
+
+function modelMetricsIn(registry: Registry): Metrics["forModel"] {
+  const registers = [registry];
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    new Counter({ name, help, labelNames: [...labelNames], registers });
+  const stage = (name: string) =>
+    new Histogram({
+      name: `request_${name}_seconds`,
+      help: `Time of a request's ${name}`,
+      labelNames: ["model_name"],
+      buckets: seconds,
+      registers,
+    });
+  const stages = {
+    decode: stage("preprocess"),
+    predict: stage("predict"),
+    encode: stage("postprocess"),
+  };
+  const triton = (name: string, help: string) => counter(`nv_inference_${name}`, help, modelLabels);
+  const success = triton("request_success", "Requests answered with a result");
+  const failure = counter("nv_inference_request_failure", "Requests that failed", [
+    ...modelLabels,
+    "reason",
+  ]);
+  const count = triton("count", "Inferences: rows of all batches");
+  const runs = triton("exec_count", "Runs of the model: batches");
+  const requestUs = triton("request_duration_us", "Time of requests, queueing included");
+  const queueUs = triton("queue_duration_us", "Time of requests in the queue");
+  const runUs = triton("compute_infer_duration_us", "Time of the model's runs");
+  const pending = new Gauge({
+    name: "nv_inference_pending_request_count",
+    help: "Requests waiting for the executor",
+    labelNames: [...modelLabels],
+    registers,
+  });
+  const batch = new Histogram({
+    name: "pilotlight_batch_requests",
+    help: "Requests joined in a run",
+    labelNames: [...modelLabels],
+    buckets: batchSizes,
+    registers,
+  });
+  const restarts = counter("pilotlight_executor_restarts_total", "Executors replaced", modelLabels);
+  return (model, version) => {
+    const of = { model, version };
+    for (const each of [success, count, runs, requestUs, queueUs, runUs, restarts]) each.inc(of, 0);
+    for (const reason of failureReasons) failure.inc({ ...of, reason }, 0);
+    for (const each of Object.values(stages)) each.zero({ model_name: model });
+    batch.zero(of);
+    pending.set(of, 0);
+    // Children looked up once: a lookup by labels costs a microsecond per request each.
+    const succeeded = success.labels(of);
+    const [decode, predict, encode] = [
+      stages.decode.labels(model),
+      stages.predict.labels(model),
+      stages.encode.labels(model),
+    ];
+    const waiting = pending.labels(of);
+    const duration = requestUs.labels(of);
+    return {
+      succeeded: ({ decodeMs, predictMs, encodeMs }) => {
+        succeeded.inc();
+        decode.observe(decodeMs / 1000);
+        predict.observe(predictMs / 1000);
+        encode.observe(encodeMs / 1000);
+        duration.inc((decodeMs + predictMs + encodeMs) * 1000);
+      },
+      failed: (reason) => failure.inc({ ...of, reason }),
+      pending: (requests) => waiting.set(requests),
+      restarted: () => restarts.inc(of),
+      ran: ({ requests, rows, runMs, queueMs }) => {
+        count.inc(of, rows);
+        runs.inc(of);
+        batch.observe(of, requests);
+        runUs.inc(of, runMs * 1000);
+        queueUs.inc(of, queueMs.reduce((sum, each) => sum + each, 0) * 1000);
+      },
+    };
+  };
+}
