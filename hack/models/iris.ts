@@ -13,7 +13,9 @@ export type Weights = { coefficients: Float64Array; intercepts: Float64Array };
 
 /** The rows of iris.csv: four measurements in centimetres and the class 0..2. */
 export function irisRows(): Row[] {
-  const lines = readFileSync(new URL("iris.csv", import.meta.url), "utf8").trim().split("\n");
+  const lines = readFileSync(new URL("iris.csv", import.meta.url), "utf8")
+    .trim()
+    .split("\n");
   return lines.slice(1).map((line) => {
     const numbers = line.split(",").map(Number);
     return { measurements: numbers.slice(0, features), label: numbers[features] ?? Number.NaN };
@@ -44,7 +46,10 @@ export function train(rows: readonly Row[], steps = 40_000): Weights {
   };
   const rate = 0.0005;
   for (let step = 0; step < steps; step++) {
-    const slope = { coefficients: weights.coefficients.slice(), intercepts: new Float64Array(classes) };
+    const slope = {
+      coefficients: weights.coefficients.slice(),
+      intercepts: new Float64Array(classes),
+    };
     for (const row of rows) {
       const errors = softmax(logitsOf(weights, row.measurements));
       errors[row.label] = (errors[row.label] ?? 0) - 1;
@@ -81,7 +86,12 @@ export function irisModel(weights: Weights): Uint8Array {
         value("probabilities", "FLOAT", ["batch", classes]),
       ],
       initializers: [
-        tensor("coefficients", "FLOAT", [features, classes], Float32Array.from(weights.coefficients)),
+        tensor(
+          "coefficients",
+          "FLOAT",
+          [features, classes],
+          Float32Array.from(weights.coefficients),
+        ),
         tensor("intercepts", "FLOAT", [classes], Float32Array.from(weights.intercepts)),
       ],
     }),

@@ -99,11 +99,16 @@ export class Supervisor implements RunPort {
     this.#process.kill();
   }
 
+  /** Ends the process for good without waiting; for the parent's own end. */
+  kill(): void {
+    this.#closed = true;
+    this.#process.kill();
+  }
+
   /** Ends the process for good, whatever it does. */
   async close(): Promise<void> {
-    this.#closed = true;
     this.#ready = false;
-    this.#process.kill();
+    this.kill();
     await this.#process.exited;
   }
 

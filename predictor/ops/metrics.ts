@@ -24,11 +24,18 @@ export type Metrics = {
 };
 
 export type ModelMetrics = {
-  succeeded(times: RequestTimes): void;
-  failed(reason: FailureReason): void;
-  pending(requests: number): void;
-  ran(run: { requests: number; rows: number; runMs: number; queueMs: readonly number[] }): void;
-  restarted(): void;
+  readonly succeeded: (times: RequestTimes) => void;
+  readonly failed: (reason: FailureReason) => void;
+  readonly pending: (requests: number) => void;
+  readonly ran: (run: FinishedRun) => void;
+  readonly restarted: () => void;
+};
+
+export type FinishedRun = {
+  readonly requests: number;
+  readonly rows: number;
+  readonly runMs: number;
+  readonly queueMs: readonly number[];
 };
 
 export type RequestTimes = {

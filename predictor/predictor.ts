@@ -1,0 +1,239 @@
+/** One predictor's life: start, serve, drain, and the exit code that says whose fault it was. */
+import { writeFileSync } from "node:fs";
+import { systemClock } from "./batch/port.ts";
+import { ConfigError, parseConfig } from "./config.ts";
+import type { Config, Environment } from "./config.ts";
+import { messageOf } from "./errors.ts";
+import type { ChildEntry } from "./executor/process.ts";
+import { LoadFailed } from "./executor/supervisor.ts";
+import type { Supervisor } from "./executor/supervisor.ts";
+import { HttpServer } from "./http/server.ts";
+import { Service } from "./http/service.ts";
+import { usableCpus } from "./ops/cpus.ts";
+import type { Log } from "./ops/log.ts";
+import type { Metrics, ModelMetrics } from "./ops/metrics.ts";
+import { StorageError } from "./storage/storage-error.ts";
+import type { StorageErrorCode } from "./storage/storage-error.ts";
+import { ServedModel, ServedVersion } from "./served-model.ts";
+import type { VersionOptions } from "./served-model.ts";
+import { version } from "./version.ts";
+
+export type Invocation = {
+  readonly args: readonly string[];
+  readonly environment: Environment;
+  /** How to start this program again as an executor. */
+  readonly entry: ChildEntry;
+};
+
+const exitCodes = {
+  usage: 64,
+  data: 65,
+  noInput: 66,
+  unavailable: 69,
+  software: 70,
+  noPermission: 77,
+};
+const storageExitCodes: Readonly<Record<StorageErrorCode, number>> = {
+  "not-found": exitCodes.noInput,
+  "access-denied": exitCodes.noPermission,
+  unavailable: exitCodes.unavailable,
+  invalid: exitCodes.data,
+};
+/** A kubelet reads no more of the termination log. */
+const lastWordsBytesMax = 4096;
+/** Loading ten gigabytes from a slow disk, with room. */
+const loadTimeoutMs = 600_000;
+/** Waiting tensors may take as much memory as so many bodies of full size. */
+const queuedBodiesMax = 4;
+
+/** Runs until a signal drains it or it gives up; ends the process either way. */
+export async function runPredictor(invocation: Invocation): Promise<void> {
+  let config;
+  try {
+    config = parseConfig(invocation.args, invocation.environment);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`pilotlight predictor: ${error.message.replaceAll("; ", "\n  ")}\n`);
+    const terminationLog = invocation.environment["TERMINATION_LOG"] || "/dev/termination-log";
+    end({ terminationLog }, exitCodes.usage, error.message);
+  }
+  try {
+    await new Predictor(config, invocation.entry).run();
+  } catch (error) {
+    end(config, exitCodeOf(error), messageOf(error));
+  }
+}
+
+/** The exit code of a failed start, by the runtime contract's table. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof StorageError) return storageExitCodes[error.code];
+  return error instanceof LoadFailed ? exitCodes.data : exitCodes.software;
+}
+
+function end(config: Pick<Config, "terminationLog">, code: number, lastWords?: string): never {
+  if (lastWords !== undefined) {
+    process.stderr.write(`pilotlight predictor: ${lastWords}\n`);
+    try {
+      // Only a file that the kubelet put there: elsewhere, a log would be left behind.
+      writeFileSync(config.terminationLog, lastWords.slice(0, lastWordsBytesMax), { flag: "r+" });
+    } catch {
+      // It was said on standard error.
+    }
+  }
+  process.exit(code);
+}
+
+class Predictor {
+  readonly #config: Config;
+  readonly #service = new Service();
+  readonly #server: HttpServer;
+  readonly #versions: VersionOptions;
+  readonly #supervisor: Supervisor;
+  readonly #loading = new AbortController();
+  #log: Log | undefined;
+  #metrics: Metrics | undefined;
+  #modelMetrics: ModelMetrics | undefined;
+
+  constructor(config: Config, entry: ChildEntry) {
+    this.#config = config;
+    this.#versions = {
+      entry,
+      threads: config.intraOpNumThreads ?? usableCpus(),
+      loadTimeoutMs,
+      clock: systemClock,
+      onRestart: (reason) => this.#log?.warn({ reason }, "executor replaced"),
+      limits: {
+        batchSizeMax: config.batchSizeMax,
+        concurrencyMax: config.containerConcurrency,
+        queueDepthMax: config.queueDepthMax,
+        queueBytesMax: queuedBodiesMax * config.bodyBytesMax,
+        timeoutMs: config.requestTimeoutMs,
+      },
+    };
+    // First of all: the child takes longest, and loads onnxruntime while this process does the rest.
+    this.#supervisor = ServedVersion.prepare(this.#versions, () => this.#modelMetrics?.restarted());
+    this.#server = new HttpServer({
+      service: this.#service,
+      requestTimeoutMs: config.requestTimeoutMs,
+      answered: (status) => this.#metrics?.answered(status),
+      inference: this.#inference(),
+    });
+  }
+
+  #inference(): ConstructorParameters<typeof HttpServer>[0]["inference"] {
+    return {
+      bodyBytesMax: this.#config.bodyBytesMax,
+      onFault: (error) =>
+        this.#log?.error(
+          { reason: error.message, cause: messageOf(error.cause) },
+          "request failed",
+        ),
+    };
+  }
+
+  async run(): Promise<void> {
+    const { config: given, startedAt } = { config: this.#config, startedAt: performance.now() };
+    process.on("exit", () => this.#supervisor.kill());
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.on(signal, () => this.#stop(signal));
+    }
+    if (given.parentLiveness === "stdin") this.#watchStdin();
+    const port = await this.#server.listen(given.port, given.host);
+    const [, model] = await Promise.all([this.#addRoutes(port), this.#resolve()]);
+    const served = await this.#open(model);
+    this.#server.serve(served);
+    this.#service.serve(served);
+    const { loadMs, batchable, notes } = served.default.loaded;
+    this.#log?.info(
+      {
+        model: served.name,
+        version: served.default.version,
+        port,
+        batchable,
+        notes,
+        loadMs: Math.round(loadMs),
+        // performance.now() counts from the start of the process.
+        sinceStartMs: Math.round(performance.now()),
+        threads: this.#versions.threads,
+        importMs: Math.round(startedAt),
+      },
+      "serving",
+    );
+  }
+
+  async #addRoutes(port: number): Promise<void> {
+    const [{ createLog }, { createMetrics }, { createApp }] = await Promise.all([
+      import("./ops/log.ts"),
+      import("./ops/metrics.ts"),
+      import("./http/app.ts"),
+    ]);
+    this.#log = createLog(this.#config.logLevel);
+    this.#metrics = createMetrics();
+    const options = { service: this.#service, metrics: this.#metrics, version };
+    this.#server.use(createApp({ ...options, ...this.#inference() }));
+    this.#log.info({ host: this.#config.host, port }, "listening");
+  }
+
+  async #resolve(): Promise<Resolved> {
+    const { resolveModel } = await import("./repository/repository.ts");
+    const { storageUri, modelDir, modelName, modelBytesMax, environment } = this.#config;
+    return resolveModel(
+      {
+        storageUri,
+        modelDir,
+        modelName,
+        modelBytesMax,
+        onRetry: (notice) => this.#log?.warn({ ...notice }, "storage failed, trying again"),
+        onStale: (cause) =>
+          this.#log?.warn({ cause: cause.message }, "storage failed, serving the earlier copy"),
+      },
+      environment,
+      this.#loading.signal,
+    );
+  }
+
+  async #open({ name, versions }: Resolved): Promise<ServedModel> {
+    const newest = versions.at(-1);
+    if (newest === undefined) throw new Error("the repository gave a model without a version");
+    const metricsOf = (id: string): ModelMetrics => {
+      if (this.#metrics === undefined) throw new Error("metrics are not loaded");
+      return this.#metrics.forModel(name, id);
+    };
+    this.#modelMetrics = metricsOf(newest.version);
+    const parts = { ...newest, metrics: this.#modelMetrics };
+    const first = await ServedVersion.load(this.#supervisor, parts, this.#versions);
+    const open = async (id: string): Promise<ServedVersion> => {
+      const found = versions.find((each) => each.version === id);
+      if (found === undefined) throw new Error(`version ${id} is not in the repository`);
+      const metrics = metricsOf(id);
+      const supervisor = ServedVersion.prepare(this.#versions, metrics.restarted);
+      return ServedVersion.load(supervisor, { ...found, metrics }, this.#versions);
+    };
+    return new ServedModel({ name, versions: versions.map((each) => each.version), first, open });
+  }
+
+  /** The first signal drains, the second ends at once. */
+  #stop(signal: NodeJS.Signals): void {
+    if (this.#service.phase === "draining") process.exit(exitCodes.software);
+    this.#log?.info({ signal }, "draining");
+    this.#service.phase = "draining";
+    void this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    const cut = await this.#server.drain(this.#config.drainTimeoutMs);
+    this.#loading.abort();
+    await this.#service.model?.close();
+    if (cut > 0) this.#log?.warn({ requests: cut }, "drain timeout, requests cut off");
+    this.#log?.info({}, "drained");
+    process.exit(0);
+  }
+
+  /** Whoever started this process holds the other end: without them, nobody is left to answer. */
+  #watchStdin(): void {
+    process.stdin.resume();
+    for (const event of ["end", "close", "error"]) process.stdin.on(event, () => process.exit(0));
+  }
+}
+
+type Resolved = Awaited<ReturnType<typeof import("./repository/repository.ts").resolveModel>>;
