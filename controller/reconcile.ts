@@ -17,7 +17,7 @@ import { LABEL_INFERENCE_SERVICE, predictorServiceName } from "./api/names.ts";
 import type { Cluster, KubeObject } from "./cluster.ts";
 import type { PredictorDefaults } from "./desired/container.ts";
 import { desired } from "./desired/desired.ts";
-import { clusterFacts, type ConfigMapData } from "./desired/facts.ts";
+import { type ClusterFacts, clusterFacts, type ConfigMapData } from "./desired/facts.ts";
 import { isRefusal, type Refusal } from "./desired/refusal.ts";
 import { satisfied, stamped } from "./intent.ts";
 import { happenings } from "./observe/happenings.ts";
@@ -95,7 +95,7 @@ async function applyService(
   const live =
     seen ?? (await cluster.read<KnativeService>(KNATIVE_SERVICE, namespace, wanted.metadata.name));
   if (live !== undefined && !isOwnedBy(live, isvc)) {
-    return { refusal: nameConflict(live), service: undefined };
+    return { refusal: nameConflict(live, isvc), service: undefined };
   }
   if (live !== undefined && satisfied(live, wanted)) {
     return { service: live };
@@ -126,14 +126,22 @@ function owned(
   return child !== undefined && isOwnedBy(child, isvc) ? child : undefined;
 }
 
-function nameConflict(foreign: KubeObject): Refusal {
-  const { name, namespace } = foreign.metadata;
-  return {
-    reason: "NameConflict",
-    message:
-      `a Knative Service ${name} that does not belong to this InferenceService exists already and is left alone; ` +
-      `rename the InferenceService, or: kubectl delete services.serving.knative.dev ${name} -n ${namespace}`,
-  };
+function nameConflict(foreign: KubeObject, isvc: InferenceService): Refusal {
+  const { name, namespace, ownerReferences } = foreign.metadata;
+  const predecessor = ownerReferences?.some(
+    (owner) => owner.kind === INFERENCE_SERVICE.kind && owner.name === isvc.metadata.name,
+  );
+  return predecessor === true
+    ? {
+        reason: "PredecessorTerminating",
+        message: `the Knative Service ${name} of a deleted InferenceService of this name has yet to be garbage-collected`,
+      }
+    : {
+        reason: "NameConflict",
+        message:
+          `a Knative Service ${name} that does not belong to this InferenceService exists already and is left alone; ` +
+          `rename the InferenceService, or: kubectl delete services.serving.knative.dev ${name} -n ${namespace}`,
+      };
 }
 
 async function writeStatus(
@@ -172,10 +180,14 @@ async function writeStatus(
   }
 }
 
-function factsOf({ cluster, knativeNamespace }: ReconcileContext) {
-  return clusterFacts(
-    knativeNamespace,
-    (name) =>
-      cluster.get<KubeObject & { data?: ConfigMapData }>(CONFIG_MAP, knativeNamespace, name)?.data,
-  );
+function factsOf({ cluster, knativeNamespace }: ReconcileContext): ClusterFacts {
+  return clusterFacts(knativeNamespace, (name) => {
+    const found = cluster.get<KubeObject & { data?: ConfigMapData }>(
+      CONFIG_MAP,
+      knativeNamespace,
+      name,
+    );
+    // A ConfigMap without data says that everything has its default; one that is not there says nothing.
+    return found === undefined ? undefined : (found.data ?? {});
+  });
 }

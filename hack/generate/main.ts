@@ -1,15 +1,14 @@
 /** `npm run generate`: everything in the tree that is made from something else in the tree. */
-import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "yaml";
 import type { JSONSchema } from "json-schema-to-typescript";
+import { ensureModuleSource } from "../go/build.ts";
+import { SERVING_VERSION } from "../go/modules.ts";
 import { crdTypes } from "./crd-types.ts";
 import { knativeSlice } from "./knative-slice.ts";
 
 const root = join(import.meta.dirname, "../..");
-export const KNATIVE_SERVING = "v0.48.1";
 
 interface Crd {
   readonly spec: {
@@ -33,15 +32,9 @@ function storedSchema(text: string): JSONSchema {
 }
 
 /** Folder of Knative Serving's module, or undefined where no Go toolchain can fetch it. */
-function knativeModule(): string | undefined {
+async function knativeModule(): Promise<string | undefined> {
   try {
-    const answer = execFileSync(
-      "go",
-      ["mod", "download", "-json", `knative.dev/serving@${KNATIVE_SERVING}`],
-      { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], cwd: "/" },
-    );
-    const { Dir: dir } = JSON.parse(answer) as { Dir?: string };
-    return dir !== undefined && existsSync(dir) ? dir : undefined;
+    return await ensureModuleSource("knative.dev/serving", SERVING_VERSION);
   } catch {
     return undefined;
   }
@@ -62,7 +55,7 @@ async function main(): Promise<void> {
       schema: storedSchema(ours),
     }),
   );
-  const knative = knativeModule();
+  const knative = await knativeModule();
   if (knative === undefined) {
     process.stdout.write("skipped Knative's types: no Go toolchain to fetch their CRDs with\n");
     return;
@@ -73,7 +66,7 @@ async function main(): Promise<void> {
     await write(
       `controller/api/knative-${kind}.gen.ts`,
       await crdTypes({
-        origin: `config/core/300-resources/${kind}.yaml of knative.dev/serving ${KNATIVE_SERVING}`,
+        origin: `config/core/300-resources/${kind}.yaml of knative.dev/serving ${SERVING_VERSION}`,
         name,
         schema: knativeSlice(kind, storedSchema(crd)),
         prefix: name,
