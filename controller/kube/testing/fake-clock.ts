@@ -46,7 +46,8 @@ export class FakeClock implements Clock {
     await settle();
     for (let next = this.#next(target); next !== undefined; next = this.#next(target)) {
       this.#pending.delete(next);
-      this.#nowMs = next.atMs;
+      // After a pause a timer is late, and time does not go back for it.
+      this.#nowMs = Math.max(this.#nowMs, next.atMs);
       next.run();
       await settle();
     }
