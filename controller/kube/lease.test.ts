@@ -234,7 +234,9 @@ describe("Elector", () => {
     for (let seed = 1; seed <= 30; seed += 1) await randomSchedule(seed);
   });
 
-  /** Three candidates on clocks of their own; each second one of them may be cut, healed or paused. */
+  /**
+   * Three candidates on clocks of their own; each second one of them may be cut, healed or paused.
+   */
   async function randomSchedule(seed: number): Promise<void> {
     server = new FakeLeaseServer();
     const next = generator(seed);

@@ -136,9 +136,9 @@ class Controller implements RunningController {
   #enqueue({ keys }: WatchMapping, event: CacheEvent): void {
     const priority: Priority = event.type === "resync" ? "low" : "normal";
     const { queue } = this.#options;
-    for (const key of keys(event.object)) queue.add(key, priority);
     // An object that changed hands concerns the old owner as well.
-    if (event.type === "updated") for (const key of keys(event.before)) queue.add(key, priority);
+    const before = event.type === "updated" ? keys(event.before) : [];
+    for (const key of new Set([...keys(event.object), ...before])) queue.add(key, priority);
   }
 
   #end(how: Ended): Promise<void> {

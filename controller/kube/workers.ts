@@ -96,28 +96,33 @@ export class Workers {
   }
 
   /**
-   * Comes back at the deadline at the latest, so that a worker is never lost. The key itself stays
-   * locked until its reconcile has really ended: two at a time on one object would be worse than
-   * one that hangs.
+   * Comes back at the deadline or on abort at the latest, so that a worker is never lost. The key
+   * itself stays locked until its reconcile has really ended: two at a time on one object would be
+   * worse than one that hangs.
    */
   async #reconcile(key: string): Promise<void> {
     const { clock, metrics, name, reconcileTimeoutMs } = this.#options;
     const startedMs = clock.nowMs();
     const deadline = new AbortController();
-    const expired = Promise.withResolvers<void>();
+    const gaveUp = Promise.withResolvers<void>();
     const timer = clock.schedule(() => {
       metrics.reconcileTimedOut(name);
       deadline.abort(new Error(`reconcile of ${key} took longer than ${reconcileTimeoutMs} ms`));
-      expired.resolve();
     }, reconcileTimeoutMs);
     const signal = AbortSignal.any([deadline.signal, this.#abort.signal]);
+    const onAbort = (): void => {
+      timer.cancel();
+      gaveUp.resolve();
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
     metrics.activeWorkers(name, (this.#active += 1));
     const settled = this.#settle(key, signal).then((result) => {
       timer.cancel();
+      signal.removeEventListener("abort", onAbort);
       metrics.reconciled(name, result, clock.nowMs() - startedMs);
       this.#options.queue.done(key);
     });
-    await Promise.race([settled, expired.promise]);
+    await Promise.race([settled, gaveUp.promise]);
     metrics.activeWorkers(name, (this.#active -= 1));
   }
 
