@@ -69,8 +69,8 @@ export async function startServing(options: ServeOptions): Promise<Serving> {
     async drain(cause) {
       const startedMs = performance.now();
       const inside = backends.reduce((sum, { service }) => sum + service.inside, 0);
-      report({ event: "draining", cause, inside });
       const closed = close(front.server);
+      report({ event: "draining", cause, inside });
       await Promise.all(backends.map(async ({ service }) => await service.drain()));
       await front.answered();
       // What is still open is idle, or half of a request's head.

@@ -59,7 +59,9 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
       response.write("half", () => process.kill(process.pid, "SIGKILL"));
       return;
     case "/refuse-early":
-      response.writeHead(413, { connection: "close" }).end("too large");
+      response.writeHead(413).end("too large");
+      // Closed with bytes unread, the connection would be reset, and the answer lost with it.
+      request.resume();
       return;
     default:
       await echo(request, response, Number(searchParams.get("ms") ?? values["answer-ms"]));
