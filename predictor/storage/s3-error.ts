@@ -50,11 +50,13 @@ function classify(status: number, code: string): readonly [StorageErrorCode, str
   return ["unavailable", "the server refused the request"];
 }
 
-/** Refused with status 400 by one server or another, though the credentials are what is wrong. */
+/** Refused with another status than 403 though the credentials are what is wrong. */
 const DENIED_CODES = new Set([
   "AuthorizationHeaderMalformed",
   "ExpiredToken",
   "ExpiredTokenException",
+  // What versitygw says, with status 404, where AWS says InvalidAccessKeyId.
+  "XAdminUserNotFound",
   "InvalidIdentityToken",
   "IDPRejectedClaim",
   "InvalidToken",
@@ -64,6 +66,7 @@ const DENIED_CODES = new Set([
 const REMEDIES = new Map([
   ["SignatureDoesNotMatch", "check AWS_SECRET_ACCESS_KEY"],
   ["InvalidAccessKeyId", "check AWS_ACCESS_KEY_ID"],
+  ["XAdminUserNotFound", "check AWS_ACCESS_KEY_ID"],
   ["ExpiredToken", "renew AWS_SESSION_TOKEN and its keys"],
   ["InvalidToken", "check AWS_SESSION_TOKEN"],
   ["RequestTimeTooSkewed", "the node's clock is wrong; correct it"],

@@ -135,8 +135,8 @@ function toListing(paths: readonly string[]): FolderListing {
 function fingerprint(files: ReadonlyMap<string, S3Object>): string {
   const digest = createHash("sha256");
   for (const path of [...files.keys()].sort()) {
-    const object = files.get(path);
-    digest.update(`${path}\n${object?.bytes}\n${object?.etag}\n`);
+    const { bytes, etag, lastModified } = files.get(path) ?? {};
+    digest.update(`${path}\n${bytes}\n${etag}\n${lastModified}\n`);
   }
   return digest.digest("hex");
 }

@@ -36,7 +36,9 @@ function decodeEntity(whole: string, hex?: string, decimal?: string, name?: stri
 export interface S3Object {
   readonly key: string;
   readonly bytes: number;
+  /** Empty on servers that don't know; then the date has to tell a change. */
   readonly etag: string;
+  readonly lastModified: string;
 }
 
 export interface S3Listing {
@@ -55,7 +57,9 @@ export function parseListing(xml: string): S3Listing | undefined {
     const bytes = Number(readElement(content, "Size"));
     if (key === undefined || !Number.isSafeInteger(bytes) || bytes < 0) return undefined;
     const decoded = encoded ? decodeKey(key) : key;
-    objects.push({ key: decoded, bytes, etag: readElement(content, "ETag") ?? "" });
+    const etag = readElement(content, "ETag") ?? "";
+    const lastModified = readElement(content, "LastModified") ?? "";
+    objects.push({ key: decoded, bytes, etag, lastModified });
   }
   if (readElement(xml, "IsTruncated") !== "true") return { objects, continuation: undefined };
   const continuation = readElement(xml, "NextContinuationToken");
