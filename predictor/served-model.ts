@@ -2,9 +2,9 @@
  * A model as the HTTP side sees it: its versions, each with an executor and a batcher of its own.
  * The default version is loaded at the start, another one when it's first asked for.
  */
-import type { Batcher, BatcherLimits, Ticket, Work } from "./batch/batcher.ts";
-import { Batcher as VersionBatcher } from "./batch/batcher.ts";
-import type { Clock } from "./batch/port.ts";
+import { Batcher } from "./batch/batcher.ts";
+import type { BatcherLimits, Ticket, Work } from "./batch/batcher.ts";
+import type { Clock, RunPort } from "./batch/port.ts";
 import { ServingError } from "./errors.ts";
 import type { LoadedModel } from "./executor/messages.ts";
 import type { ChildEntry } from "./executor/process.ts";
@@ -22,26 +22,41 @@ export type VersionOptions = {
   readonly onRestart: (reason: string) => void;
 };
 
+/** Who runs a version: a supervised child process, except in benchmarks. */
+export type Executor = RunPort & {
+  /** The model is there now; false while the process is being replaced. */
+  readonly loaded: boolean;
+  close(): Promise<void>;
+};
+
+export type VersionParts = {
+  readonly version: string;
+  readonly loaded: LoadedModel;
+  readonly metrics: ModelMetrics;
+  readonly executor: Executor;
+};
+
 /** One loaded version. */
 export class ServedVersion {
   readonly version: string;
   readonly loaded: LoadedModel;
   readonly metrics: ModelMetrics;
-  readonly #supervisor: Supervisor;
+  readonly #executor: Executor;
   readonly #batcher: Batcher;
 
-  private constructor(parts: {
-    version: string;
-    loaded: LoadedModel;
-    metrics: ModelMetrics;
-    supervisor: Supervisor;
-    batcher: Batcher;
-  }) {
+  constructor(parts: VersionParts, { limits, clock }: Pick<VersionOptions, "limits" | "clock">) {
+    const { metrics } = parts;
     this.version = parts.version;
     this.loaded = parts.loaded;
-    this.metrics = parts.metrics;
-    this.#supervisor = parts.supervisor;
-    this.#batcher = parts.batcher;
+    this.metrics = metrics;
+    this.#executor = parts.executor;
+    this.#batcher = new Batcher({
+      port: parts.executor,
+      batchable: parts.loaded.batchable,
+      limits,
+      clock,
+      observer: { waiting: metrics.pending, ran: metrics.ran },
+    });
   }
 
   /** Starts an executor that waits for a model: to be called before the model is there. */
@@ -57,23 +72,15 @@ export class ServedVersion {
 
   /** Loads a version into a prepared executor. Rejects with LoadFailed; ends the executor then. */
   static async load(
-    supervisor: Supervisor,
-    model: { version: string; path: string; metrics: ModelMetrics },
-    { limits, clock }: VersionOptions,
+    executor: Supervisor,
+    { path, ...parts }: { version: string; path: string; metrics: ModelMetrics },
+    options: VersionOptions,
   ): Promise<ServedVersion> {
-    const { version, path, metrics } = model;
     try {
-      const loaded = await supervisor.load(path);
-      const observer = {
-        waiting: (requests: number) => metrics.pending(requests),
-        ran: metrics.ran,
-        stuck: () => {},
-      };
-      const { batchable } = loaded;
-      const batcher = new VersionBatcher({ port: supervisor, batchable, limits, clock, observer });
-      return new ServedVersion({ version, loaded, metrics, supervisor, batcher });
+      const loaded = await executor.load(path);
+      return new ServedVersion({ ...parts, loaded, executor }, options);
     } catch (error) {
-      await supervisor.close();
+      await executor.close();
       throw error;
     }
   }
@@ -84,11 +91,7 @@ export class ServedVersion {
 
   /** The executor holds the model now: false while it's being replaced. */
   get ready(): boolean {
-    return this.#supervisor.loaded;
-  }
-
-  get executorPid(): number | undefined {
-    return this.#supervisor.pid;
+    return this.#executor.loaded;
   }
 
   submit(work: Work): Ticket {
@@ -96,7 +99,7 @@ export class ServedVersion {
   }
 
   async close(): Promise<void> {
-    await this.#supervisor.close();
+    await this.#executor.close();
   }
 }
 

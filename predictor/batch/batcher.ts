@@ -18,11 +18,17 @@ export type BatcherLimits = {
   readonly timeoutMs: number;
 };
 
+export type FinishedRun = {
+  readonly requests: number;
+  readonly rows: number;
+  readonly runMs: number;
+  readonly queueMs: readonly number[];
+};
+
 /** What happened, for metrics. */
 export type BatcherObserver = {
-  waiting(requests: number): void;
-  ran(run: { requests: number; rows: number; runMs: number; queueMs: readonly number[] }): void;
-  stuck(): void;
+  readonly waiting: (requests: number) => void;
+  readonly ran: (run: FinishedRun) => void;
 };
 
 export type Work = {
@@ -245,7 +251,6 @@ export class Batcher {
     }
     if (this.#run !== undefined && this.#run.stuckAtMs <= now) {
       this.#run.stuckAtMs = Number.POSITIVE_INFINITY;
-      this.#options.observer.stuck();
       this.#options.port.replace();
     }
     this.#armTimer();

@@ -2,6 +2,7 @@
  * Prometheus metrics. KServe's and Triton's names where these have the thing, so that existing
  * dashboards and autoscalers work; the prefix pilotlight_ for the rest.
  */
+import type { FinishedRun } from "../batch/batcher.ts";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
 /** Why a request failed, in Triton's words. */
@@ -29,13 +30,6 @@ export type ModelMetrics = {
   readonly pending: (requests: number) => void;
   readonly ran: (run: FinishedRun) => void;
   readonly restarted: () => void;
-};
-
-export type FinishedRun = {
-  readonly requests: number;
-  readonly rows: number;
-  readonly runMs: number;
-  readonly queueMs: readonly number[];
 };
 
 export type RequestTimes = {

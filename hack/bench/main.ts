@@ -1,0 +1,14 @@
+/** `npm run bench -- NAME [options]`: every benchmark prints its baseline of the same run. */
+const benchmarks: Readonly<Record<string, () => Promise<{ main(args: string[]): Promise<void> }>>> =
+  {
+    predictor: async () => import("./predictor/predictor.ts"),
+    "executor-spike": async () => import("./predictor/executor-spike.ts"),
+  };
+
+const [name = "", ...args] = process.argv.slice(2);
+const load = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
+if (load === undefined) {
+  process.stderr.write(`usage: npm run bench -- ${Object.keys(benchmarks).join("|")} [options]\n`);
+  process.exit(64);
+}
+await (await load()).main(args);

@@ -1,0 +1,124 @@
+/**
+ * The load generator: a process of its own, plain sockets, one request in flight per connection.
+ * It knows no more HTTP than Content-Length, and is so never the slower side.
+ */
+import { fork } from "node:child_process";
+import { connect } from "node:net";
+import { percentile } from "./stats.ts";
+
+export type Load = {
+  readonly port: number;
+  readonly path: string;
+  readonly body: string;
+  readonly connections: number;
+  readonly ms: number;
+  /** Ask for /v2/health/live all the while, and report how long that took. */
+  readonly probe?: boolean;
+};
+
+export type Measured = {
+  readonly perSecond: number;
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+  readonly failures: number;
+  /** The slowest health answer, if probed. */
+  readonly probeMaxMs?: number;
+};
+
+/** Applies a load from another process, and returns what it saw. */
+export async function applyLoad(load: Load): Promise<Measured> {
+  const { promise, resolve, reject } = Promise.withResolvers<Measured>();
+  const child = fork(import.meta.filename, [], { stdio: "inherit" });
+  child.once("message", (measured) => resolve(measured as Measured));
+  child.once("exit", (code) => reject(new Error(`the load generator ended with ${code}`)));
+  child.send(load);
+  return promise;
+}
+
+type Tally = { latencies: number[]; failures: number };
+
+/** Requests back to back on one connection until the end; one more is always finished. */
+async function hammer(load: Load, request: Buffer, end: number, tally: Tally): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const socket = connect(load.port, "127.0.0.1").setNoDelay(true);
+  let sentAt = 0;
+  let missing = -1;
+  let head = "";
+  const send = (): void => {
+    sentAt = performance.now();
+    missing = -1;
+    head = "";
+    socket.write(request);
+  };
+  socket.once("connect", send);
+  socket.once("error", reject);
+  socket.on("data", (chunk) => {
+    if (missing === -1) {
+      head += chunk.toString("latin1");
+      const bodyAt = head.indexOf("\r\n\r\n");
+      if (bodyAt === -1) return;
+      if (!head.startsWith("HTTP/1.1 200")) tally.failures++;
+      const length = /\r\ncontent-length: (\d+)/i.exec(head.slice(0, bodyAt))?.[1];
+      missing = Number(length) - (head.length - bodyAt - 4);
+    } else {
+      missing -= chunk.byteLength;
+    }
+    if (missing > 0) return;
+    const now = performance.now();
+    tally.latencies.push(now - sentAt);
+    if (now < end) send();
+    else socket.end(resolve);
+  });
+  return promise;
+}
+
+function requestBytes(method: string, path: string, body: string): Buffer {
+  const length = Buffer.byteLength(body);
+  return Buffer.from(
+    `${method} ${path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${length}\r\n\r\n${body}`,
+  );
+}
+
+async function measure(load: Load): Promise<Measured> {
+  const tally: Tally = { latencies: [], failures: 0 };
+  const probes: Tally = { latencies: [], failures: 0 };
+  const request = requestBytes("POST", load.path, load.body);
+  const started = performance.now();
+  const end = started + load.ms;
+  const connections = Array.from({ length: load.connections });
+  const work = connections.map(async () => hammer(load, request, end, tally));
+  const asked = load.probe === true ? [probe(load, end, probes)] : [];
+  await Promise.all([...work, ...asked]);
+  const elapsed = performance.now() - started;
+  const latencies = Float64Array.from(tally.latencies).sort();
+  const measured = {
+    perSecond: (latencies.length / elapsed) * 1000,
+    p50: percentile(latencies, 50),
+    p95: percentile(latencies, 95),
+    p99: percentile(latencies, 99),
+    failures: tally.failures,
+  };
+  return load.probe === true
+    ? { ...measured, probeMaxMs: Math.max(...probes.latencies) }
+    : measured;
+}
+
+async function probe(load: Load, end: number, tally: Tally): Promise<void> {
+  const request = requestBytes("GET", "/v2/health/live", "");
+  while (performance.now() < end) {
+    await hammer(load, request, 0, tally);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    setTimeout(resolve, 50);
+    await promise;
+  }
+}
+
+if (import.meta.main) {
+  process.once("message", (load) => {
+    void measure(load as Load).then((measured) => {
+      process.send?.(measured, () => process.exit(0));
+    });
+  });
+}
