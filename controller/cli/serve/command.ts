@@ -25,7 +25,8 @@ export const serveCommand: Command = {
   },
 };
 
-function choosePredictor(given: string | undefined, installation: string): string {
+/** The program that --predictor names, or Pilotlight's own. */
+export function choosePredictor(given: string | undefined, installation: string): string {
   if (given !== undefined) {
     const file = path.resolve(given);
     if (!existsSync(file)) {
@@ -70,8 +71,11 @@ const CAUSES: Readonly<Record<string, string>> = {
 };
 const SIGINT_EXIT_CODE = 130;
 
-/** Resolves with the exit code once a signal came and everything is ended; a second signal ends at once. */
-export async function untilSignal(serving: Serving): Promise<number> {
+/**
+ * Resolves with the exit code once a signal came, or `stop` resolved with what is the cause then, and everything is ended;
+ * a second signal ends at once.
+ */
+export async function untilSignal(serving: Serving, stop?: Promise<string>): Promise<number> {
   // Whatever ends this program, a fault of its own included: its processes go with it.
   const onExit = (): void => serving.kill();
   process.once("exit", onExit);
@@ -80,7 +84,8 @@ export async function untilSignal(serving: Serving): Promise<number> {
       process.once(signal, () => resolve(CAUSES[signal] ?? signal));
     }
     // Nobody reads the lines any more: `pilotlight serve | head`.
-    process.stdout.once("error", () => resolve("standard output was closed"));
+    process.stdout.on("error", () => resolve("standard output was closed"));
+    void stop?.then(resolve);
   });
   const atOnce = (): void => {
     serving.kill();

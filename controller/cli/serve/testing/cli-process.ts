@@ -1,6 +1,7 @@
 /** The real program as a process of its own, for tests: its events as they come, and its end. */
 import assert from "node:assert/strict";
 import { spawn, type ChildProcessByStdio } from "node:child_process";
+import { readdir, readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
@@ -90,6 +91,22 @@ export async function gone(pid: number): Promise<void> {
   while (isAlive(pid)) {
     await delay(5);
   }
+}
+
+/** Processes of the group that `pid` leads or led. */
+export async function groupMembers(pid: number): Promise<number[]> {
+  const members: number[] = [];
+  for (const name of await readdir("/proc")) {
+    const stat = /^\d+$/.test(name)
+      ? await readFile(`/proc/${name}/stat`, "utf8").catch(() => "")
+      : "";
+    // "pid (name) state parent group …"; the name may hold anything, a parenthesis included.
+    const [state, , group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    if (Number(group) === pid && state !== "Z") {
+      members.push(Number(name));
+    }
+  }
+  return members;
 }
 
 export function isAlive(pid: number): boolean {
