@@ -4,7 +4,10 @@
  * as passed. The last line is `N passed, N failed, N skipped`; the exit code is 1 when anything
  * failed or, with CI=true, when nothing ran.
  */
-import { fork } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TIERS, type Tier } from "./test/tiers.ts";
 import type { Counts } from "./test/run-tier.ts";
@@ -49,20 +52,24 @@ async function runTier(name: string, tier: Tier | undefined): Promise<Counts> {
 }
 
 /** A process per tier: what one leaves behind in its event loop cannot hold up the next. */
-function inChild(tier: Tier): Promise<Counts> {
-  return new Promise((resolve) => {
-    const child = fork(join(import.meta.dirname, "test/run-tier.ts"), [JSON.stringify(tier)]);
-    let counts: Counts | undefined;
-    child.on("message", (message) => {
-      counts = message as Counts;
-    });
-    child.on("exit", (code, signal) => {
-      if (counts === undefined) {
-        process.stderr.write(`the tests ended early (${signal ?? `exit code ${code}`})\n`);
-      }
-      resolve(counts ?? { passed: 0, failed: 1, skipped: 0 });
-    });
-  });
+async function inChild(tier: Tier): Promise<Counts> {
+  const folder = await mkdtemp(join(tmpdir(), "pilotlight-test-"));
+  try {
+    const counts = join(folder, "counts.json");
+    const main = join(import.meta.dirname, "test/run-tier.ts");
+    const child = await tier.launch([main, JSON.stringify(tier), counts]);
+    const [code, signal] = (await once(child, "exit")) as [number | null, string | null];
+    if (!existsSync(counts)) {
+      process.stderr.write(`the tests ended early (${signal ?? `exit code ${code}`})\n`);
+      return { passed: 0, failed: 1, skipped: 0 };
+    }
+    return JSON.parse(await readFile(counts, "utf8")) as Counts;
+  } catch (error) {
+    process.stderr.write(`the tests could not be started: ${String(error)}\n`);
+    return { passed: 0, failed: 1, skipped: 0 };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 const asked = process.argv.slice(2);

