@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
-import { backoffMs, failureOf, type Ending } from "./ending.ts";
+import { backoffMs, failureOf, wordsOf, type Ending } from "./ending.ts";
 
 describe("failureOf", () => {
   const rows: { ending: Partial<Ending>; reason: string; message: string }[] = [
@@ -52,5 +52,17 @@ describe("backoffMs", () => {
   it("doubles from a second up to a minute, and is nothing for no failure", () => {
     const waits = [0, 1, 2, 3, 4, 5, 6, 7, 8, 1000].map(backoffMs);
     assert.deepEqual(waits, [0, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000]);
+  });
+});
+
+describe("wordsOf", () => {
+  it("finds the error among the lines of a stack trace", () => {
+    const lines = ["file.ts:1", "", "RangeError [ERR_X]: too far", "    at f (file.ts:1)", "}"];
+    assert.equal(wordsOf(lines), "RangeError [ERR_X]: too far");
+  });
+
+  it("takes the last lines where there is no error", () => {
+    assert.equal(wordsOf(["1", "2", "3", "4", "5", "6", ""]), "3\n4\n5\n6");
+    assert.equal(wordsOf([]), "");
   });
 });

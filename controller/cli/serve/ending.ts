@@ -42,6 +42,14 @@ export function failureOf(ending: Ending): Failure {
   return { reason, message: `${words} (exit code ${code})` };
 }
 
+const WORDS_LINES_MAX = 5;
+
+/** What somebody who left no last words said last: the error of a stack trace, else the last lines. */
+export function wordsOf(lines: readonly string[]): string {
+  const error = lines.findLast((line) => /^(Uncaught )?[A-Z]\w*(Error|Exception)\b/.test(line));
+  return error ?? lines.slice(-WORDS_LINES_MAX).join("\n").trim();
+}
+
 const FIRST_BACKOFF_MS = 1000;
 const LONGEST_BACKOFF_MS = 60_000;
 

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { Pool, type Dispatcher } from "undici";
-import type { Ending } from "./ending.ts";
+import { wordsOf, type Ending } from "./ending.ts";
 import { predictorEnvironment } from "./environment.ts";
 import type { Process } from "./fleet.ts";
 import type { ServicePlan } from "./plan.ts";
@@ -32,7 +32,9 @@ const CLOSE_POLLS = 500;
 const POLL_TIMEOUT_MS = 1000;
 /** More requests than this share connections one after the other. */
 const CONNECTIONS_MAX = 512;
-const LAST_LINES = 8;
+const LAST_LINES = 40;
+/** After the end, for the last lines that are still in the pipe. */
+const OUTPUT_WAIT_MS = 1000;
 const LINE_LENGTH_MAX = 2000;
 const LAST_WORDS_BYTES_MAX = 4096;
 
@@ -100,8 +102,6 @@ export class PredictorProcess implements Process {
       if (typeof this.#terminating === "object") {
         clearTimeout(this.#terminating);
       }
-      // Executors outlive a predictor that was killed; its process group is theirs.
-      this.#signalGroup();
       await this.#pool?.destroy();
       if (folder !== undefined) {
         await rm(folder, { recursive: true, force: true, maxRetries: 3 });
@@ -126,6 +126,7 @@ export class PredictorProcess implements Process {
     });
     this.#child = child;
     const exited = exitOf(child);
+    const closed = new Promise((resolve) => child.once("close", resolve));
     this.#listen(child);
     const pool = new Pool(`http://127.0.0.1:${port}`, {
       connections: CONNECTIONS_MAX,
@@ -136,7 +137,10 @@ export class PredictorProcess implements Process {
     this.#pool = pool;
     void this.#watch(pool);
     const { exitCode, signal } = await exited;
-    const words = (await lastWords(terminationLog)) || this.#lastLines.join("\n");
+    // Executors outlive a predictor that was killed, and hold its output open; its process group is theirs.
+    this.#signalGroup();
+    await Promise.race([closed, delay(OUTPUT_WAIT_MS, undefined, { ref: false })]);
+    const words = (await lastWords(terminationLog)) || wordsOf(this.#lastLines);
     return { exitCode, signal, lastWords: words };
   }
 
@@ -200,7 +204,7 @@ interface Exit {
 async function exitOf(child: Child): Promise<Exit> {
   return await new Promise((resolve, reject) => {
     child.once("error", reject);
-    // "exit", not "close": an executor that it left behind may hold its output open.
+    // Not "close", which waits for everybody who holds its output.
     child.once("exit", (code, signal) => {
       resolve({ exitCode: code ?? undefined, signal: signal ?? undefined });
     });

@@ -190,6 +190,22 @@ describe("pilotlight serve", () => {
     assert.equal((await cli.next("crashed")).lost, 2);
   });
 
+  it("frees the place of a client that is gone, waiting or worked on", async () => {
+    await using cli = await start([{ predictor: { containerConcurrency: 1, maxReplicas: 1 } }]);
+    const { url } = await cli.next("listening");
+    const leave = new AbortController();
+    const init = { method: "POST", body: "x", signal: leave.signal } as const;
+    const lost = [
+      ask(`${url}/v2/models/iris/infer?ms=60000`, init),
+      ask(`${url}/v2/models/iris/infer?ms=60000`, init),
+    ].map(async (answer) => await assert.rejects(answer));
+    await cli.next("ready");
+    const patient = ask(`${url}/v2/models/iris/infer`, { method: "POST", body: "patient" });
+    leave.abort();
+    await Promise.all(lost);
+    assert.equal((await patient).text, "patient");
+  });
+
   it("does not let half an answer look like a whole one", async () => {
     await using cli = await start([{}]);
     const { url } = await cli.next("listening");
@@ -248,6 +264,7 @@ describe("pilotlight serve", () => {
     assert.equal(await cli.ended, 130);
     await rejected;
     await gone(pid);
+    assert.deepEqual(await readdir(folder), ["isvc.yaml"]);
   });
 
   it("leaves no process behind when it is itself killed", async () => {

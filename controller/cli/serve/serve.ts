@@ -1,4 +1,5 @@
 /** Serving on this machine: services, their processes and the port in front of them, put together. */
+import { rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import type { Server } from "node:http";
 import { isIPv6, type AddressInfo } from "node:net";
@@ -29,7 +30,7 @@ export interface Serving {
   readonly url: string;
   /** No new requests, the last ones answered, all processes ended; `cause` is for the line that says so. */
   drain(cause: string): Promise<void>;
-  /** All processes ended at once. */
+  /** All processes ended at once, without waiting for anything. */
   kill(): void;
 }
 
@@ -84,6 +85,8 @@ export async function startServing(options: ServeOptions): Promise<Serving> {
       for (const { service } of backends) {
         service.kill();
       }
+      // Also called while the program exits, when nothing asynchronous runs any more.
+      rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
     },
   };
 }
