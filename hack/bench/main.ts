@@ -2,6 +2,7 @@
 const benchmarks: Readonly<Record<string, () => Promise<{ main(args: string[]): Promise<void> }>>> =
   {
     predictor: async () => import("./predictor/predictor.ts"),
+    coldstart: async () => import("./coldstart/main.ts"),
     "executor-spike": async () => import("./predictor/executor-spike.ts"),
   };
 
