@@ -1,0 +1,86 @@
+/**
+ * Every InferenceService in README, docs and examples is taken by a real API server, unknown fields
+ * refused.
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "mocha";
+import { parseAllDocuments } from "yaml";
+import { INFERENCE_SERVICE } from "../../controller/api/kinds.ts";
+import type { Kind, KubeObject } from "../../controller/cluster.ts";
+import { collectionPath } from "../../controller/kube/paths.ts";
+import { startApiserver, type Apiserver } from "../support/apiserver.ts";
+import { kube, readObjects, type Kube } from "../support/kube.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const CRD: Kind = {
+  apiVersion: "apiextensions.k8s.io/v1",
+  kind: "CustomResourceDefinition",
+  plural: "customresourcedefinitions",
+  namespaced: false,
+};
+
+interface Example {
+  readonly where: string;
+  readonly object: KubeObject;
+}
+
+/** InferenceServices in a Markdown file's `yaml` blocks, or in a YAML file. */
+function examplesIn(path: string): readonly Example[] {
+  const text = readFileSync(join(ROOT, path), "utf8");
+  const blocks = path.endsWith(".md")
+    ? [...text.matchAll(/```ya?ml\n([\s\S]*?)```/g)].map((match) => match[1] ?? "")
+    : [text];
+  return blocks.flatMap((block, at) =>
+    parseAllDocuments(block)
+      .map((document) => document.toJS() as KubeObject | null)
+      .filter((object) => object?.kind === INFERENCE_SERVICE.kind)
+      .flatMap((object) =>
+        object === null ? [] : [{ where: `${path}, block ${at + 1}`, object }],
+      ),
+  );
+}
+
+const files = execFileSync("git", ["ls-files", "README.md", "docs", "examples"], {
+  cwd: ROOT,
+  encoding: "utf8",
+})
+  .split("\n")
+  .filter((path) => path.endsWith(".md") || /^examples\/[^/]+\/[^/]+\.yaml$/.test(path));
+const examples = files.flatMap(examplesIn);
+
+describe("InferenceServices in the documentation", () => {
+  let apiserver: Apiserver;
+  let client: Kube;
+
+  before(async () => {
+    apiserver = await startApiserver();
+    client = kube(apiserver.kubeconfig);
+    for (const definition of await readObjects(join(ROOT, "crds/inferenceservice.yaml"))) {
+      await client.apply(CRD, definition);
+    }
+    await client.until("the kind is served", () => client.list(INFERENCE_SERVICE, "default"));
+  });
+
+  after(async () => {
+    await client.close();
+    await apiserver.stop();
+  });
+
+  it("there are some", () => {
+    assert.ok(examples.length >= 3, `${examples.length} found`);
+  });
+
+  for (const { where, object } of examples) {
+    it(where, async () => {
+      await client.http.json({
+        method: "POST",
+        path: collectionPath(INFERENCE_SERVICE, "default"),
+        query: { dryRun: "All", fieldValidation: "Strict" },
+        body: object,
+      });
+    });
+  }
+});
