@@ -101,13 +101,21 @@ export function tensor(
   ]);
 }
 
-/** ValueInfoProto of a tensor: an input or output of a graph. */
-export function value(name: string, type: DataType, dims: readonly Dim[]): Message {
+function tensorType(type: DataType, dims: readonly Dim[]): Message {
   const shape = dims.map((dim) =>
     nested(1, typeof dim === "number" ? int(1, dim) : dim === "" ? join([]) : text(2, dim)),
   );
-  const tensorType = join([int(1, dataType[type]), nested(2, join(shape))]);
-  return join([text(1, name), nested(2, nested(1, tensorType))]);
+  return nested(1, join([int(1, dataType[type]), nested(2, join(shape))]));
+}
+
+/** ValueInfoProto of a tensor: an input or output of a graph. A dimension "" is free and nameless. */
+export function value(name: string, type: DataType, dims: readonly Dim[]): Message {
+  return join([text(1, name), nested(2, tensorType(type, dims))]);
+}
+
+/** ValueInfoProto of a sequence of tensors, which the protocols can't carry. */
+export function sequenceValue(name: string, type: DataType): Message {
+  return join([text(1, name), nested(2, nested(4, nested(1, tensorType(type, []))))]);
 }
 
 export type Graph = {

@@ -1,0 +1,80 @@
+/** Tiny models for tests, each with one quality that a server has to cope with. */
+import { graph, model, node, sequenceValue, tensor, toBytes, value } from "./onnx.ts";
+import type { DataType, Dim } from "./onnx.ts";
+
+/** y = x, of any type. */
+export function identityModel(type: DataType, dims: readonly Dim[] = ["batch", "n"]): Uint8Array {
+  return toBytes(
+    model({
+      name: "identity",
+      nodes: [node("Identity", ["x"], ["y"])],
+      inputs: [value("x", type, dims)],
+      outputs: [value("y", type, dims)],
+    }),
+  );
+}
+
+/**
+ * Counts to `trips` i64[1] and gives `count` i64[1]: some microseconds per trip, so that the client
+ * says how long a run takes; 2^62 is for ever.
+ */
+export function countingModel(): Uint8Array {
+  const body = graph({
+    name: "body",
+    nodes: [
+      node("Identity", ["going"], ["still_going"]),
+      node("Add", ["before", "one"], ["after"]),
+    ],
+    inputs: [value("trip", "INT64", []), value("going", "BOOL", []), value("before", "INT64", [1])],
+    outputs: [value("still_going", "BOOL", []), value("after", "INT64", [1])],
+  });
+  return toBytes(
+    model({
+      name: "counting",
+      nodes: [node("Loop", ["trips", "", "zero"], ["count"], { body: { graph: body } })],
+      inputs: [value("trips", "INT64", [1])],
+      outputs: [value("count", "INT64", [1])],
+      initializers: [
+        tensor("zero", "INT64", [1], BigInt64Array.of(0n)),
+        tensor("one", "INT64", [1], BigInt64Array.of(1n)),
+      ],
+    }),
+  );
+}
+
+/** Rows of a table with four entries: an id above 3 makes the run fail, and the batch with it. */
+export function lookupModel(): Uint8Array {
+  return toBytes(
+    model({
+      name: "lookup",
+      nodes: [node("Gather", ["table", "ids"], ["values"], { axis: 0 })],
+      inputs: [value("ids", "INT64", ["batch", 1])],
+      outputs: [value("values", "FLOAT", ["batch", 1])],
+      initializers: [tensor("table", "FLOAT", [4], Float32Array.of(0, 10, 20, 30))],
+    }),
+  );
+}
+
+/** Says that dimension 0 is a batch, but every row depends on all: a softmax down the columns. */
+export function falseBatchModel(dimension: string): Uint8Array {
+  return toBytes(
+    model({
+      name: "false-batch",
+      nodes: [node("Softmax", ["x"], ["y"], { axis: 0 })],
+      inputs: [value("x", "FLOAT", [dimension, 2])],
+      outputs: [value("y", "FLOAT", [dimension, 2])],
+    }),
+  );
+}
+
+/** Gives a tensor, and a sequence that the protocols can't carry. */
+export function sequenceModel(): Uint8Array {
+  return toBytes(
+    model({
+      name: "sequence",
+      nodes: [node("SequenceConstruct", ["x"], ["list"]), node("Identity", ["x"], ["y"])],
+      inputs: [value("x", "FLOAT", ["batch", 2])],
+      outputs: [sequenceValue("list", "FLOAT"), value("y", "FLOAT", ["batch", 2])],
+    }),
+  );
+}

@@ -1,0 +1,333 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import * as fc from "fast-check";
+import { after, before, describe, it } from "mocha";
+import { ServingError } from "../errors.ts";
+import { isClose } from "../executor/probe.ts";
+import { importRuntime, openSession } from "../executor/session.ts";
+import type { Session } from "../executor/session.ts";
+import { viewOf } from "../protocol/tensor.ts";
+import type { Tensor } from "../protocol/tensor.ts";
+import { Batcher } from "./batcher.ts";
+import type { BatcherLimits } from "./batcher.ts";
+import type { Clock, RunOutcome, RunPort } from "./port.ts";
+
+/** An executor whose runs end when the test says so. */
+class FakePort implements RunPort {
+  readonly runs: { inputs: readonly Tensor[]; finish: (outcome: RunOutcome) => void }[] = [];
+  replaced = 0;
+  up = true;
+  #listener: () => void = () => {};
+
+  ready(): boolean {
+    return this.up;
+  }
+
+  onReady(listener: () => void): void {
+    this.#listener = listener;
+  }
+
+  async run(inputs: readonly Tensor[]): Promise<RunOutcome> {
+    const { promise, resolve } = Promise.withResolvers<RunOutcome>();
+    this.runs.push({ inputs, finish: resolve });
+    return promise;
+  }
+
+  replace(): void {
+    this.replaced++;
+    this.up = false;
+  }
+
+  comeUp(): void {
+    this.up = true;
+    this.#listener();
+  }
+
+  /** The rows of each run so far. */
+  get rows(): number[] {
+    return this.runs.map(({ inputs }) => inputs[0]?.shape[0] ?? 0);
+  }
+
+  /** Ends the newest run: its outputs are its inputs. */
+  async echo(): Promise<void> {
+    const run = this.runs.at(-1);
+    run?.finish({ kind: "done", outputs: run.inputs, ms: 5 });
+    await settled();
+  }
+
+  async end(outcome: RunOutcome): Promise<void> {
+    this.runs.at(-1)?.finish(outcome);
+    await settled();
+  }
+}
+
+/** A clock that the test moves. */
+class FakeClock implements Clock {
+  #now = 0;
+  #timers: { at: number; callback: () => void }[] = [];
+
+  nowMs(): number {
+    return this.#now;
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    const timer = { at: this.#now + ms, callback };
+    this.#timers.push(timer);
+    return () => (this.#timers = this.#timers.filter((each) => each !== timer));
+  }
+
+  async advance(ms: number): Promise<void> {
+    const end = this.#now + ms;
+    for (;;) {
+      const due = this.#timers.filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
+      if (due === undefined) break;
+      this.#timers = this.#timers.filter((each) => each !== due);
+      this.#now = due.at;
+      due.callback();
+    }
+    this.#now = end;
+    await settled();
+  }
+}
+
+/** All promises that can settle have settled. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+}
+
+const limits: BatcherLimits = {
+  batchSizeMax: 8,
+  concurrencyMax: Number.POSITIVE_INFINITY,
+  queueDepthMax: 4,
+  queueBytesMax: 1000,
+  timeoutMs: 10_000,
+};
+
+function start(change: Partial<BatcherLimits> & { batchable?: boolean } = {}) {
+  const port = new FakePort();
+  const clock = new FakeClock();
+  const { batchable = true, ...rest } = change;
+  const observer = { waiting: () => {}, ran: () => {} };
+  const batcher = new Batcher({ port, clock, batchable, observer, limits: { ...limits, ...rest } });
+  return { port, clock, batcher };
+}
+
+function row(...values: number[]): Tensor {
+  const data = new Uint8Array(Float32Array.from(values).buffer);
+  return { name: "x", datatype: "FP32", shape: [1, values.length], data };
+}
+
+const ask = (batcher: Batcher, ...values: number[]) => {
+  const ticket = batcher.submit({ inputs: [row(...values)], outputs: ["x"] });
+  const outcome = ticket.result.then(
+    ({ outputs }) => Array.from(viewOf(outputs[0] ?? row()), Number),
+    (error: unknown) => (error instanceof ServingError ? error.code : error),
+  );
+  return { ...ticket, outcome };
+};
+
+describe("the batcher", () => {
+  it("runs at once when idle, and joins what waited", async () => {
+    const { port, batcher } = start();
+    const first = ask(batcher, 1);
+    assert.deepEqual(port.rows, [1], "dispatched in the same turn");
+    const others = [ask(batcher, 2), ask(batcher, 3)];
+    await port.echo();
+    assert.deepEqual(port.rows, [1, 2]);
+    await port.echo();
+    assert.deepEqual(await first.outcome, [1]);
+    assert.deepEqual(await Promise.all(others.map(async (each) => each.outcome)), [[2], [3]]);
+  });
+
+  it("runs requests of other shapes apart, and everything apart when the model takes no batch", async () => {
+    const shapes = start();
+    for (const values of [[1], [2], [3, 3], [4]]) void ask(shapes.batcher, ...values);
+    for (let run = 0; run < 3; run++) await shapes.port.echo();
+    assert.deepEqual(shapes.port.rows, [1, 2, 1]);
+    const single = start({ batchable: false });
+    for (const value of [1, 2, 3]) void ask(single.batcher, value);
+    for (let run = 0; run < 3; run++) await single.port.echo();
+    assert.deepEqual(single.port.rows, [1, 1, 1]);
+  });
+
+  it("lets no more in at once than the concurrency says", async () => {
+    const { port, batcher } = start({ concurrencyMax: 2 });
+    for (const value of [1, 2, 3, 4]) void ask(batcher, value);
+    await port.echo();
+    assert.deepEqual(port.rows, [1, 2]);
+  });
+
+  it("refuses what doesn't fit the queue, by number and by bytes", async () => {
+    const { batcher } = start();
+    const asked = [1, 2, 3, 4, 5, 6].map((value) => ask(batcher, value));
+    assert.equal(await asked[5]?.outcome, "overloaded");
+    assert.equal(batcher.depth, 4);
+    const large = start({ queueBytesMax: 6 });
+    const two = [1, 2, 3].map((value) => ask(large.batcher, value));
+    assert.equal(await two[2]?.outcome, "overloaded");
+  });
+
+  it("takes one request when idle even without a queue", async () => {
+    const { port, batcher } = start({ queueDepthMax: 0 });
+    const first = ask(batcher, 1);
+    assert.equal(await ask(batcher, 2).outcome, "overloaded");
+    await port.echo();
+    assert.deepEqual(await first.outcome, [1]);
+  });
+
+  it("forgets a client that left the queue", async () => {
+    const { port, batcher } = start();
+    void ask(batcher, 1);
+    const leaving = ask(batcher, 2);
+    leaving.cancel();
+    assert.equal(await leaving.outcome, "gone");
+    assert.equal(batcher.depth, 0);
+    await port.echo();
+    assert.deepEqual(port.rows, [1], "what nobody waits for doesn't run");
+  });
+
+  it("lets a client leave a run without disturbing its neighbours", async () => {
+    const { port, batcher } = start();
+    void ask(batcher, 1);
+    const [leaving, staying] = [ask(batcher, 2), ask(batcher, 3)];
+    await port.echo();
+    leaving.cancel();
+    await port.echo();
+    assert.equal(await leaving.outcome, "gone");
+    assert.deepEqual(await staying.outcome, [3]);
+    assert.equal(port.replaced, 0);
+  });
+
+  it("retries a failed batch one by one, so that the poisoned request fails alone", async () => {
+    const { port, batcher } = start();
+    void ask(batcher, 0);
+    const asked = [1, 2, 3].map((value) => ask(batcher, value));
+    await port.echo();
+    await port.end({ kind: "refused", reason: "Status Message: out of bounds" });
+    await port.echo();
+    await port.end({ kind: "refused", reason: "Status Message: index out of bounds /src/x.cc:1" });
+    await port.echo();
+    assert.deepEqual(port.rows, [1, 3, 1, 1, 1]);
+    assert.deepEqual(await asked[0]?.outcome, [1]);
+    assert.equal(await asked[1]?.outcome, "invalid");
+    assert.deepEqual(await asked[2]?.outcome, [3]);
+  });
+
+  it("retries one by one when the outputs haven't a row per row", async () => {
+    const { port, batcher } = start();
+    void ask(batcher, 0);
+    const asked = [ask(batcher, 1), ask(batcher, 2)];
+    await port.echo();
+    await port.end({ kind: "done", outputs: [row(9)], ms: 1 });
+    assert.deepEqual(port.rows, [1, 2, 1]);
+    await port.echo();
+    await port.echo();
+    assert.deepEqual(await Promise.all(asked.map(async (each) => each.outcome)), [[1], [2]]);
+  });
+
+  it("answers the deadline to a stuck run, replaces the executor, and keeps who waited", async () => {
+    const { port, clock, batcher } = start();
+    const stuck = ask(batcher, 1);
+    await clock.advance(6000);
+    const waiting = ask(batcher, 2);
+    await clock.advance(4000);
+    assert.equal(await stuck.outcome, "deadline");
+    assert.equal(port.replaced, 1);
+    await port.end({ kind: "died" });
+    assert.equal(port.runs.length, 1, "nothing runs before the executor is back");
+    port.comeUp();
+    await port.echo();
+    assert.deepEqual(await waiting.outcome, [2]);
+  });
+
+  it("gives waiting requests up at their deadline", async () => {
+    const { clock, batcher } = start();
+    void ask(batcher, 1);
+    const waiting = ask(batcher, 2);
+    await clock.advance(10_000);
+    assert.equal(await waiting.outcome, "deadline");
+    assert.equal(batcher.depth, 0);
+  });
+
+  it("doesn't replace an executor because the queue ate the time", async () => {
+    const { port, clock, batcher } = start({ batchable: false });
+    void ask(batcher, 1);
+    const late = ask(batcher, 2);
+    await clock.advance(9900);
+    await port.echo();
+    await clock.advance(200);
+    assert.equal(await late.outcome, "deadline");
+    assert.equal(port.replaced, 0, "it has run for 200 ms only");
+    await clock.advance(900);
+    assert.equal(port.replaced, 1);
+  });
+
+  it("blames a crash on the request that ran alone", async () => {
+    const { port, batcher } = start();
+    const first = ask(batcher, 1);
+    const second = ask(batcher, 2);
+    port.up = false;
+    await port.end({ kind: "died" });
+    assert.equal(await first.outcome, "failed");
+    port.comeUp();
+    await port.echo();
+    assert.deepEqual(await second.outcome, [2]);
+  });
+});
+
+describe("batched and single", () => {
+  let session: Session;
+  before(async () => {
+    const path = fileURLToPath(new URL("../../examples/iris/model/iris.onnx", import.meta.url));
+    session = await openSession(await importRuntime(), { path, threads: 1, optimization: "all" });
+  });
+  after(async () => session.release());
+
+  /** The batcher over a real session of the iris model. */
+  function overSession(): Batcher {
+    let running = false;
+    let ready: () => void = () => {};
+    const port: RunPort = {
+      ready: () => !running,
+      replace: () => assert.fail("nothing is stuck here"),
+      onReady: (listener) => (ready = listener),
+      run: async (inputs, outputs) => {
+        running = true;
+        const result = await session.run(inputs, outputs);
+        running = false;
+        ready();
+        return { kind: "done", outputs: result, ms: 1 };
+      },
+    };
+    const observer = { waiting: () => {}, ran: () => {} };
+    const roomy = { ...limits, queueDepthMax: 1000, queueBytesMax: 1e9 };
+    return new Batcher({ port, batchable: true, limits: roomy, clock: new FakeClock(), observer });
+  }
+
+  it("give the same, to within one part in a thousand", async () => {
+    const outputs = ["probabilities", "label"];
+    const measurement = fc.float({ min: 0, max: 10, noNaN: true });
+    const rows = fc.array(fc.tuple(measurement, measurement, measurement, measurement), {
+      minLength: 1,
+      maxLength: 5,
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(rows, { minLength: 1, maxLength: 12 }), async (requests) => {
+        const batcher = overSession();
+        const inputs = requests.map((request): Tensor[] => {
+          const data = new Uint8Array(Float32Array.from(request.flat()).buffer);
+          return [{ name: "input", datatype: "FP32", shape: [request.length, 4], data }];
+        });
+        const tickets = inputs.map((each) => batcher.submit({ inputs: each, outputs }).result);
+        const batched = await Promise.all(tickets);
+        for (const [index, each] of inputs.entries()) {
+          const single = await session.run(each, outputs);
+          single.forEach((tensor, output) => {
+            assert(isClose(tensor, batched[index]?.outputs[output]), `${tensor.name} differs`);
+          });
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+});

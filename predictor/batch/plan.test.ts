@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { describe, it } from "mocha";
+import { plan, stuckAtMs } from "./plan.ts";
+import type { Waiting } from "./plan.ts";
+
+const of = (key: string | undefined, rows = 1): Waiting => ({ key, rows });
+const wide = { rowsMax: 32, requestsMax: Number.POSITIVE_INFINITY };
+
+describe("what runs together", () => {
+  const rows: { why: string; waiting: Waiting[]; budget?: typeof wide; runs: number[] }[] = [
+    { why: "nothing of nothing", waiting: [], runs: [] },
+    { why: "everything of one key", waiting: [of("a"), of("a"), of("a")], runs: [0, 1, 2] },
+    { why: "only the first one's key", waiting: [of("a"), of("b"), of("a")], runs: [0, 2] },
+    { why: "one without a key alone", waiting: [of(undefined), of(undefined)], runs: [0] },
+    { why: "none without a key beside others", waiting: [of("a"), of(undefined)], runs: [0] },
+    {
+      why: "as many rows as fit, later small ones too",
+      waiting: [of("a", 20), of("a", 20), of("a", 12)],
+      runs: [0, 2],
+    },
+    { why: "a request larger than a batch alone", waiting: [of("a", 99), of("a")], runs: [0] },
+    {
+      why: "no more requests than are let in at once",
+      waiting: [of("a"), of("a"), of("a")],
+      budget: { rowsMax: 32, requestsMax: 2 },
+      runs: [0, 1],
+    },
+  ];
+  for (const { why, waiting, budget, runs } of rows) {
+    it(why, () => assert.deepEqual(plan(waiting, budget ?? wide), runs));
+  }
+});
+
+describe("when a run is stuck", () => {
+  const times = { startedAtMs: 1000, deadlineAtMs: 6000, longestRunMs: 10, timeoutMs: 5000 };
+  const rows = [
+    { why: "at its deadline when it began at once", change: {}, at: 6000 },
+    { why: "a second later when the queue ate its time", change: { deadlineAtMs: 1100 }, at: 2000 },
+    {
+      why: "after three times the longest run",
+      change: { deadlineAtMs: 1100, longestRunMs: 700 },
+      at: 3100,
+    },
+    {
+      why: "never later than a whole timeout",
+      change: { deadlineAtMs: 1100, longestRunMs: 9000 },
+      at: 6000,
+    },
+    {
+      why: "soon when the timeout is short",
+      change: { deadlineAtMs: 1100, timeoutMs: 300 },
+      at: 1300,
+    },
+  ];
+  for (const { why, change, at } of rows) {
+    it(why, () => assert.equal(stuckAtMs({ ...times, ...change }), at));
+  }
+});
