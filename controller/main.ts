@@ -52,9 +52,13 @@ async function main(): Promise<number> {
   return how === "lost" ? EX_TEMPFAIL : 0;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  process.stderr.write(`the controller cannot go on: ${String(error)}\n`);
-  process.exitCode = EX_SOFTWARE;
-}
+// The bundle is CommonJS, which has no await at the top level.
+void main().then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    process.stderr.write(`the controller cannot go on: ${String(error)}\n`);
+    process.exitCode = EX_SOFTWARE;
+  },
+);

@@ -1,0 +1,76 @@
+import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
+import { build } from "esbuild";
+import type { BuildOptions } from "esbuild";
+
+import { readPackage, renderLicenses, selectPackageFolders } from "./licenses.ts";
+import { EXTERNAL, PROGRAMS } from "./programs.ts";
+import type { Program } from "./programs.ts";
+
+export interface BundleOptions {
+  readonly root: string;
+  readonly outdir: string;
+  /** Whether a program whose source is missing is an error. */
+  readonly strict: boolean;
+}
+
+export const LICENSES_FILE = "THIRD_PARTY_LICENSES.txt";
+
+/** `import.meta` does not exist in CommonJS; what it says does, under other names. */
+const IMPORT_META = {
+  "import.meta.url": "importMetaUrl",
+  "import.meta.dirname": "__dirname",
+  "import.meta.filename": "__filename",
+};
+const BANNER = `"use strict";const importMetaUrl = require("node:url").pathToFileURL(__filename).href;`;
+
+/**
+ * Bundles every program into `outdir`, with the licences of what went into them. The same sources
+ * give the same bytes. Returns the paths written.
+ */
+export async function bundle({ root, outdir, strict }: BundleOptions): Promise<string[]> {
+  await mkdir(outdir, { recursive: true });
+  const present = PROGRAMS.filter(({ entry }) => existsSync(join(root, entry)));
+  const missing = PROGRAMS.filter((program) => !present.includes(program));
+  if (strict && missing.length > 0) {
+    throw new Error(`sources are missing: ${missing.map(({ entry }) => entry).join(", ")}`);
+  }
+  const inputs: string[] = [];
+  for (const program of present) {
+    const result = await build({
+      ...optionsOf(program, outdir),
+      absWorkingDir: root,
+      metafile: true,
+    });
+    inputs.push(...Object.keys(result.metafile.inputs));
+    if (program.executable) await chmod(join(outdir, program.output), 0o755);
+  }
+  const folders = selectPackageFolders(inputs).map((folder) => join(root, folder));
+  const licenses = join(outdir, LICENSES_FILE);
+  await writeFile(licenses, renderLicenses(await Promise.all(folders.map(readPackage))));
+  return [...present.map(({ output }) => join(outdir, output)), licenses];
+}
+
+function optionsOf({ entry, output, executable }: Program, outdir: string): BuildOptions {
+  return {
+    entryPoints: [entry],
+    outfile: join(outdir, output),
+    bundle: true,
+    platform: "node",
+    target: "node24",
+    format: "cjs",
+    minify: true,
+    // Stack traces and error names stay readable.
+    keepNames: true,
+    sourcemap: "external",
+    sourcesContent: false,
+    legalComments: "none",
+    charset: "utf8",
+    define: IMPORT_META,
+    banner: { js: executable ? `#!/usr/bin/env node\n${BANNER}` : BANNER },
+    external: [...EXTERNAL],
+    logLevel: "warning",
+  };
+}
