@@ -27,7 +27,21 @@ export type SessionOptions = {
 /** onnxruntime's native library; takes tens of milliseconds, so that it can be called early. */
 export async function importRuntime(): Promise<Runtime> {
   const imported = await import("onnxruntime-node");
-  return (imported as { default?: Runtime }).default ?? imported;
+  const runtime = (imported as { default?: Runtime }).default ?? imported;
+  useHalfWords(runtime);
+  return runtime;
+}
+
+/**
+ * The native half of onnxruntime-node 1.30 knows no Float16Array and reads one as empty. The other
+ * half decides with its first tensor, once, which array float16 has: it must not find one then.
+ */
+function useHalfWords(runtime: Runtime): void {
+  const found = Object.getOwnPropertyDescriptor(globalThis, "Float16Array");
+  if (found === undefined) return;
+  Reflect.deleteProperty(globalThis, "Float16Array");
+  void new runtime.Tensor("bool", Uint8Array.of(0), [1]);
+  Object.defineProperty(globalThis, "Float16Array", found);
 }
 
 /** Loads a model. Throws what onnxruntime says, or what of the model the protocol can't express. */
@@ -36,7 +50,8 @@ export async function openSession(runtime: Runtime, options: SessionOptions): Pr
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
     graphOptimizationLevel: options.optimization,
-    logSeverityLevel: 3,
+    // What goes wrong is thrown, too; a client must not be able to fill the log with it.
+    logSeverityLevel: 4,
     executionProviders: ["cpu"],
   });
   const signature = {
@@ -87,8 +102,12 @@ type TensorConstructor = new (
 
 function toRuntime(runtime: Runtime, tensor: Tensor): RuntimeTensor {
   const constructor = runtime.Tensor as unknown as TensorConstructor;
-  const data = tensor.datatype === "BYTES" ? unpackStrings(tensor.data) : viewOf(tensor);
-  return new constructor(datatypes[tensor.datatype].onnx, data, tensor.shape);
+  return new constructor(datatypes[tensor.datatype].onnx, elementsOf(tensor), tensor.shape);
+}
+
+function elementsOf({ datatype, data }: Tensor): unknown {
+  if (datatype === "BYTES") return unpackStrings(data);
+  return viewOf({ datatype: datatype === "FP16" ? "UINT16" : datatype, data });
 }
 
 function fromRuntime(name: string, tensor: RuntimeTensor): Tensor {
