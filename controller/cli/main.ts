@@ -1,6 +1,6 @@
 /** The program `pilotlight`: the process around runCli. */
 import { runCli } from "./cli.ts";
-import type { Terminal } from "./command.ts";
+import { EXIT, type Terminal } from "./command.ts";
 
 const terminal: Terminal = {
   env: process.env,
@@ -10,7 +10,16 @@ const terminal: Terminal = {
   err: (text) => process.stderr.write(text),
 };
 
-// Not process.exit(): what was written to a pipe may still be on its way.
-void runCli(process.argv.slice(2), terminal).then((code) => {
-  process.exitCode = code;
-});
+const NODE_MAJOR_MIN = 24;
+const major = Number(process.versions.node.split(".")[0]);
+
+if (major < NODE_MAJOR_MIN) {
+  const found = `this is ${process.versions.node} (${process.execPath})`;
+  terminal.err(`pilotlight: needs Node ${NODE_MAJOR_MIN} or later; ${found}\n`);
+  process.exitCode = EXIT.unavailable;
+} else {
+  // Not process.exit(): what was written to a pipe may still be on its way.
+  void runCli(process.argv.slice(2), terminal).then((code) => {
+    process.exitCode = code;
+  });
+}
