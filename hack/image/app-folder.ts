@@ -1,0 +1,76 @@
+/**
+ * build/app/<program>: what an image holds besides its base, as a folder. The Dockerfile copies it,
+ * and `npm run image` makes a layer of it.
+ */
+import { chmod, copyFile, mkdir, readdir, rm, symlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
+
+import { LICENSES_FILE } from "../bundle/bundle.ts";
+import { NODE_PATH } from "./base-entries.ts";
+import type { LayerEntry } from "./layer.ts";
+
+export type ProgramName = "predictor" | "controller";
+
+/** The installation inside of an image, relative to its root; docs/runtime-contract.md. */
+const INSTALLATION = "opt/pilotlight";
+
+/** Makes the folder of a program anew and returns its path. */
+export async function makeAppFolder(root: string, program: ProgramName): Promise<string> {
+  const folder = join(root, "build/app", program);
+  await rm(folder, { recursive: true, force: true });
+  for (const path of await selectFiles(root, program)) {
+    const target = join(folder, INSTALLATION, path.replace(/^dist\//, ""));
+    await mkdir(dirname(target), { recursive: true });
+    await copyFile(join(root, path), target);
+    await chmod(target, 0o644);
+  }
+  await symlink(NODE_PATH, join(folder, INSTALLATION, "node"));
+  return folder;
+}
+
+/** The entries of a layer with everything in a folder. */
+export async function readEntries(folder: string): Promise<LayerEntry[]> {
+  const found = await readdir(folder, { recursive: true, withFileTypes: true });
+  return found.map((entry): LayerEntry => {
+    const source = join(entry.parentPath, entry.name);
+    const path = source.slice(folder.length);
+    if (entry.isSymbolicLink()) return { kind: "link", path, target: NODE_PATH };
+    if (entry.isDirectory()) return { kind: "folder", path, mode: 0o755 };
+    return { kind: "file", path, source, mode: 0o644 };
+  });
+}
+
+/** Paths of the files of a program, relative to the root. */
+async function selectFiles(root: string, program: ProgramName): Promise<string[]> {
+  const common = ["LICENSE", `dist/${LICENSES_FILE}`, `dist/${program}.cjs`];
+  if (program === "controller") return common;
+  const example = await list(root, "examples/iris", (path) => !path.endsWith(".test.ts"));
+  return [...common, ...example, ...(await selectOnnxruntime(root))];
+}
+
+/** onnxruntime of this platform: the package carries every other one's, too, 240 MB of them. */
+async function selectOnnxruntime(root: string): Promise<string[]> {
+  const node = "node_modules/onnxruntime-node";
+  const common = "node_modules/onnxruntime-common";
+  const isCode = (path: string): boolean => path.endsWith(".js") || path.endsWith("package.json");
+  return [
+    `${node}/package.json`,
+    ...(await list(root, `${node}/dist`, isCode)),
+    ...(await list(root, `${node}/bin/napi-v6/linux/${process.arch}`, () => true)),
+    `${common}/package.json`,
+    ...(await list(root, `${common}/dist/cjs`, isCode)),
+  ];
+}
+
+async function list(
+  root: string,
+  folder: string,
+  wanted: (path: string) => boolean,
+): Promise<string[]> {
+  const found = await readdir(join(root, folder), { recursive: true, withFileTypes: true });
+  return found
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1))
+    .filter(wanted)
+    .sort();
+}
