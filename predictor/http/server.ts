@@ -49,7 +49,7 @@ export class HttpServer {
       {
         keepAliveTimeout: keepAliveTimeoutMs,
         headersTimeout: headersTimeoutMs,
-        requestTimeout: options.requestTimeoutMs + bodyGraceMs,
+        requestTimeout: Math.max(options.requestTimeoutMs + bodyGraceMs, headersTimeoutMs),
         connectionsCheckingInterval: 5000,
         noDelay: true,
       },
