@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import type { CommandOptions, CommandResult } from "../go/command.ts";
 import type { ProcessId } from "../go/process-id.ts";
+import type { Daemon } from "./daemon.ts";
 
 export const PROVIDERS = ["built", "k3s", "kubeconfig"] as const;
 
@@ -11,6 +12,14 @@ export interface SpawnOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly stdio?: "inherit" | "pipe" | "ignore";
+}
+
+export interface ServerSpec {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+  readonly logPath: string;
 }
 
 /** A Kubernetes cluster with Knative Serving, ready for use. */
@@ -38,6 +47,8 @@ export interface Cluster {
     args: readonly string[],
     options?: SpawnOptions,
   ) => ChildProcess;
+  /** Starts a server there, which ends with this process, whatever ends it. */
+  readonly startServer: (server: ServerSpec) => Promise<Daemon>;
   /** Makes an image in `docker save` format known to every node, under the tags it names. */
   readonly importImage: (tarPath: string) => Promise<void>;
   /** The cluster's own processes, by name ("kubelet", "envoy", ...); none elsewhere than built. */

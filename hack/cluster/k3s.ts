@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { StartedTestContainer } from "testcontainers";
@@ -8,6 +7,7 @@ import { runCommand } from "../go/command.ts";
 import type { Progress } from "../go/progress.ts";
 import { pathsOf } from "./built/state.ts";
 import type { Cluster, Provider } from "./cluster.ts";
+import { plainCommands } from "./plain.ts";
 
 /** k3s of the Kubernetes release that everything else here is of. */
 const IMAGE = "rancher/k3s:v1.36.3-k3s1";
@@ -121,15 +121,7 @@ async function handle(container: StartedTestContainer, kubeconfig: string): Prom
     // Pods reach a server of the machine at the gateway of the container's network.
     nodeAddress: await gatewayOf(container),
     auditLog: undefined,
-    env,
-    exec: async (command, args, options = {}) =>
-      runCommand(command, args, { ...options, env: { ...env, ...options.env } }),
-    spawn: (command, args, options = {}) =>
-      spawn(command, [...args], {
-        ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-        env: { ...env, ...options.env },
-        stdio: options.stdio ?? "inherit",
-      }),
+    ...plainCommands(env),
     importImage: async (tarPath) => {
       await container.copyFilesToContainer([{ source: tarPath, target: "/tmp/image.tar" }]);
       const imported = await container.exec(["ctr", "images", "import", "/tmp/image.tar"]);

@@ -1,7 +1,6 @@
-import { spawn } from "node:child_process";
 import { access } from "node:fs/promises";
-import { runCommand, type CommandResult } from "../go/command.ts";
 import type { Cluster, Provider } from "./cluster.ts";
+import { plainCommands } from "./plain.ts";
 
 const INGRESS_VARIABLE = "PILOTLIGHT_INGRESS";
 const LOADER_VARIABLE = "PILOTLIGHT_IMAGE_LOADER";
@@ -31,8 +30,8 @@ async function openExisting(env: NodeJS.ProcessEnv): Promise<Cluster> {
     throw new Error("PILOTLIGHT_CLUSTER=kubeconfig: set KUBECONFIG to the cluster's file");
   }
   await access(kubeconfig);
-  const exec: Cluster["exec"] = async (command, args, options = {}): Promise<CommandResult> =>
-    runCommand(command, args, { ...options, env: { ...env, ...options.env } });
+  const commands = plainCommands(env);
+  const { exec } = commands;
   await exec("kubectl", ["get", "crd", "services.serving.knative.dev", "--output=name"]);
   const ingress = parseAddress(env[INGRESS_VARIABLE]);
   return {
@@ -41,14 +40,7 @@ async function openExisting(env: NodeJS.ProcessEnv): Promise<Cluster> {
     ingress,
     nodeAddress: ingress.host,
     auditLog: undefined,
-    env,
-    exec,
-    spawn: (command, args, options = {}) =>
-      spawn(command, [...args], {
-        ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-        env: { ...env, ...options.env },
-        stdio: options.stdio ?? "inherit",
-      }),
+    ...commands,
     importImage: async (tarPath) => loadImage(env, exec, tarPath),
     processes: {},
   };

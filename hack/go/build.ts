@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
 import { access, copyFile, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { cacheFolder } from "./cache.ts";
 import { CommandError, runCommand } from "./command.ts";
 import { renderGoMod } from "./go-mod.ts";
@@ -21,16 +21,14 @@ export async function ensureBinary(
   progress: Progress = createProgress(),
 ): Promise<string> {
   const recipe = recipeOf(name);
-  const cache = cacheFolder();
-  const key = `${name}-${recipe.version}-${await recipeHash(recipe)}`;
-  const target = join(cache, "bin", key);
+  const target = await pathOf(name, recipe);
   if (await exists(target)) {
     return target;
   }
   const onWait = (holder: { pid: number }): void =>
     progress.say(`another process (${holder.pid}) builds ${name}: waiting for it`);
   await withLock(
-    join(cache, "locks", key),
+    join(cacheFolder(), "locks", basename(target)),
     async () => {
       if (!(await exists(target))) {
         await progress.step(`build ${name} ${recipe.version}`, () => build(name, recipe, target));
@@ -39,6 +37,16 @@ export async function ensureBinary(
     { onWait },
   );
   return target;
+}
+
+/** The path of a binary that an earlier run has built; undefined when none has. */
+export async function findBinary(name: BinaryName): Promise<string | undefined> {
+  const path = await pathOf(name, recipeOf(name));
+  return (await exists(path)) ? path : undefined;
+}
+
+async function pathOf(name: BinaryName, recipe: Recipe): Promise<string> {
+  return join(cacheFolder(), "bin", `${name}-${recipe.version}-${await recipeHash(recipe)}`);
 }
 
 /** Several binaries, one after the other: each build uses every core by itself. */
@@ -54,8 +62,12 @@ export async function ensureBinaries<Name extends BinaryName>(
 }
 
 /** The folder of a module's source in Go's module cache, downloaded when missing. */
-export async function ensureModuleSource(module: string, version: string): Promise<string> {
-  return moduleFolder(`${module}@${version}`, await goEnvironment(undefined));
+export async function ensureModuleSource(
+  module: string,
+  version: string,
+  toolchain?: string,
+): Promise<string> {
+  return moduleFolder(`${module}@${version}`, await goEnvironment(toolchain));
 }
 
 /** A changed recipe is another binary: its hash is part of the file's name. */

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { runCommand } from "../../go/command.ts";
 import type { Cluster } from "../cluster.ts";
+import { startDaemon } from "../daemon.ts";
 import { CONTAINERD_SOCKET, ENVOY_PORT, NODE_ADDRESS } from "./network.ts";
 import { enterNetworkArgs, isInsideNetwork, runInside } from "./sandbox.ts";
 import type { Paths, State } from "./state.ts";
@@ -36,6 +37,13 @@ export function clusterHandle(paths: Paths, state: State): Cluster {
         stdio: options.stdio ?? "inherit",
       });
     },
+    startServer: async (server) =>
+      startDaemon({
+        ...server,
+        env: { ...env, ...server.env },
+        outlive: false,
+        ...(isInsideNetwork(init) ? {} : { networkNamespace: `/proc/${init.pid}/ns/net` }),
+      }),
     importImage: async (tarPath) => importImage(state, tarPath),
     processes: state.processes,
   };

@@ -68,8 +68,8 @@ export function apiserver(paths: Paths, binaries: NodeBinaries): ProcessSpec {
   };
 }
 
-/** What schedules, runs and connects pods, once the API server answers. */
-export function nodeComponents(paths: Paths, binaries: NodeBinaries): ProcessSpec[] {
+/** What makes, schedules and connects pods, once the API server answers. */
+export function controlComponents(paths: Paths, binaries: NodeBinaries): ProcessSpec[] {
   const kubeconfig = (name: Component): string => `--kubeconfig=${kubeconfigOf(paths, name)}`;
   const files = pkiFiles(paths);
   return [
@@ -96,18 +96,22 @@ export function nodeComponents(paths: Paths, binaries: NodeBinaries): ProcessSpe
       command: binaries["kube-proxy"],
       args: [`--config=${join(paths.config, "kube-proxy.yaml")}`],
     },
-    {
-      name: "kubelet",
-      command: binaries.kubelet,
-      args: [
-        kubeconfig("kubelet"),
-        `--config=${join(paths.config, "kubelet.yaml")}`,
-        `--root-dir=${join(paths.folder, "kubelet")}`,
-        `--hostname-override=${NODE_NAME}`,
-        `--node-ip=${NODE_ADDRESS}`,
-      ],
-    },
   ];
+}
+
+/** What runs pods, once their images are there: before that it would wait longer and longer. */
+export function kubelet(paths: Paths, binaries: NodeBinaries): ProcessSpec {
+  return {
+    name: "kubelet",
+    command: binaries.kubelet,
+    args: [
+      `--kubeconfig=${kubeconfigOf(paths, "kubelet")}`,
+      `--config=${join(paths.config, "kubelet.yaml")}`,
+      `--root-dir=${join(paths.folder, "kubelet")}`,
+      `--hostname-override=${NODE_NAME}`,
+      `--node-ip=${NODE_ADDRESS}`,
+    ],
+  };
 }
 
 /** What brings requests from outside to pods, once the kinds it watches exist. */

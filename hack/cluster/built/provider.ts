@@ -8,6 +8,7 @@ import { clusterHandle } from "./handle.ts";
 import { removeCluster } from "./leftovers.ts";
 import { ENVOY_PORT, NODE_ADDRESS } from "./network.ts";
 import { startCluster } from "./start.ts";
+import { linkTools } from "./tools.ts";
 import { pathsOf, readState, type Paths, type State } from "./state.ts";
 
 /**
@@ -23,7 +24,12 @@ export function builtProvider(progress: Progress, paths: Paths = pathsOf()): Pro
     up: async () => locked(async () => up(paths, progress)),
     find: async () => {
       const state = await healthyState(paths);
-      return state === undefined ? undefined : clusterHandle(paths, state);
+      if (state === undefined) {
+        return undefined;
+      }
+      // Tools may have been built since the cluster was started.
+      await linkTools(paths.bin);
+      return clusterHandle(paths, state);
     },
     down: async () => locked(async () => removeCluster(paths)),
     status: async () => describe(paths, await readState(paths)),

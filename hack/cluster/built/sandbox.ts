@@ -166,7 +166,8 @@ async function inheritCpuset(hierarchy: string, name: string): Promise<void> {
 
 /** Removes the pods' cgroups; each must be empty, which the end of all processes makes it. */
 export async function removeCgroups(name: string): Promise<void> {
-  for (const hierarchy of await hierarchies()) {
+  // runc makes one in version 2's hierarchy too, where both versions are mounted.
+  for (const hierarchy of [...(await hierarchies()), join(CGROUPS, "unified")]) {
     await removeCgroup(join(hierarchy, name));
   }
 }

@@ -1,4 +1,4 @@
-import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ensureBinaries } from "../../go/build.ts";
 import type { CommandResult } from "../../go/command.ts";
@@ -28,13 +28,15 @@ import {
   containerd,
   etcd,
   ingressComponents,
+  kubelet,
   NODE_BINARIES,
-  nodeComponents,
+  controlComponents,
   type NodeBinaries,
   type ProcessSpec,
 } from "./processes.ts";
 import { createSandbox, runInside, startInside } from "./sandbox.ts";
-import { writeState, type Paths, type State } from "./state.ts";
+import { linkTools } from "./tools.ts";
+import { CHECKOUT, writeState, type Paths, type State } from "./state.ts";
 
 const READY_TIMEOUT_MS = 60_000;
 const APPLY_ATTEMPTS = 20;
@@ -50,7 +52,8 @@ export async function startCluster(
   const tools = await ensureBinaries([...NODE_BINARIES, ...IMAGE_BINARIES, "kubectl"], progress);
   const binaries: NodeBinaries = { ...tools, envoy: await ensureEnvoy(progress) };
   await progress.step("write certificates and configuration", async () => {
-    await writeConfig(paths, { kubectl: tools.kubectl });
+    await writeConfig(paths);
+    await linkTools(paths.bin);
     await writeCredentials(paths);
   });
   const starter = await createStarter(paths, fingerprint, tools.pause);
@@ -64,13 +67,13 @@ export async function startCluster(
     await importImages(paths, tools, async (tar) => importImage(starter, tar));
   });
   const applied = progress.step("apply Knative, the Gateway and DNS", async () => {
-    await starter.start(nodeComponents(paths, binaries));
+    await starter.start(controlComponents(paths, binaries));
     await applyStages(paths, cluster);
   });
   await Promise.all([imported, applied]);
-  await progress.step("start Contour, Envoy and net-gateway-api", async () => {
+  await progress.step("start kubelet, Contour, Envoy and net-gateway-api", async () => {
     await runInside(starter.init, binaries.contour, bootstrapArgs(paths));
-    await starter.start(ingressComponents(paths, binaries));
+    await starter.start([kubelet(paths, binaries), ...ingressComponents(paths, binaries)]);
   });
   await progress.step("wait for the node, DNS, Knative and the Gateway", async () => {
     await waitUntilServing(starter);
@@ -93,7 +96,7 @@ async function createStarter(paths: Paths, fingerprint: string, pause: string): 
   const daemons: Daemon[] = [];
   const state = (ready: boolean): State => ({
     fingerprint,
-    checkout: process.cwd(),
+    checkout: CHECKOUT,
     ready,
     guard: sandbox.guard,
     init: sandbox.init,
@@ -132,10 +135,7 @@ async function createStarter(paths: Paths, fingerprint: string, pause: string): 
   };
 }
 
-async function writeConfig(
-  paths: Paths,
-  commands: Readonly<Record<string, string>>,
-): Promise<void> {
+async function writeConfig(paths: Paths): Promise<void> {
   for (const folder of [paths.logs, paths.bin, join(paths.config, "cni"), paths.manifests]) {
     await mkdir(folder, { recursive: true });
   }
@@ -146,9 +146,6 @@ async function writeConfig(
   await write("kubelet.yaml", kubeletConfig(paths));
   await write("kube-proxy.yaml", kubeProxyConfig(kubeconfigOf(paths, "kube-proxy")));
   await write("contour.yaml", contourConfig(GATEWAY));
-  for (const [name, target] of Object.entries(commands)) {
-    await symlink(target, join(paths.bin, name));
-  }
 }
 
 async function waitForContainerd(starter: Starter): Promise<void> {
