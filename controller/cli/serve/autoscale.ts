@@ -19,7 +19,7 @@ export interface ScaleInput {
   readonly samples: readonly Sample[];
   /** Requests inside now, waiting ones included. */
   readonly inside: number;
-  /** Time since the last request ended. */
+  /** Time since the last request ended; 0 while one is inside. */
   readonly idleMs: number;
   /** From the last decision; 0 at first. */
   readonly panicUntilMs: number;
@@ -59,7 +59,7 @@ export function autoscale(policy: ScalePolicy, input: ScaleInput): ScaleDecision
     wanted = Math.max(wanted, burst, replicas);
   }
   // The last one goes for idleness alone: an average of almost nothing still is somebody's request.
-  const idle = input.inside === 0 && input.idleMs >= policy.windowMs;
+  const idle = input.idleMs >= policy.windowMs;
   wanted = idle ? 0 : Math.max(wanted, Math.min(1, replicas + input.inside));
   wanted = Math.max(wanted, Math.floor(replicas / SCALE_DOWN_RATIO));
   wanted = Math.min(Math.max(wanted, policy.minReplicas), policy.maxReplicas);

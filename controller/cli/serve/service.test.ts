@@ -315,11 +315,14 @@ describe("Service among crashes", () => {
       containerConcurrency: 1,
       scale: { target: 0.7, maxReplicas: 2 },
     });
-    const [, waiting] = house.enterMany(2);
+    const [working, waiting] = house.enterMany(2);
     house.pass(TICK_MS);
     await house.process(2).end({ exitCode: 70 });
     assert.equal(waiting?.refusal, undefined);
     assert.equal(waiting?.process, undefined);
+    working?.leave();
+    assert.equal(waiting?.process, house.process(1));
+    assert.equal(house.processes.length, 2);
   });
 
   it("kills what does not become ready in time, and says that", async () => {
@@ -359,6 +362,28 @@ describe("Service.drain", () => {
     assert.deepEqual(house.process(1).orders, []);
     await house.process(1).end({ exitCode: 65 });
     assert.match(guest.refusal ?? "", /ModelLoadFailed/);
+    await draining;
+    assert.equal(house.processes.length, 1);
+  });
+
+  it("replaces a process that crashes for those who wait", async () => {
+    const house = await warmHouse({ containerConcurrency: 1 });
+    const [working, waiting] = house.enterMany(2);
+    const draining = house.service.drain();
+    await house.process(1).end({ signal: "SIGSEGV" });
+    working?.leave();
+    await house.process(2).becomeReady();
+    assert.equal(waiting?.process, house.process(2));
+    waiting?.leave();
+    await house.process(2).end({ exitCode: 0 });
+    await draining;
+  });
+
+  it("replaces a process that crashes for nobody else, minReplicas or not", async () => {
+    const house = await warmHouse({ scale: { minReplicas: 1 } });
+    house.enter();
+    const draining = house.service.drain();
+    await house.process(1).end({ signal: "SIGSEGV" });
     await draining;
     assert.equal(house.processes.length, 1);
   });

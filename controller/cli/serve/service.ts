@@ -134,7 +134,7 @@ export class Service<P extends Process> {
   #wake(): void {
     const service = this.plan.name;
     this.#options.report({ event: "cold-start", service, waiting: this.#waiting.size });
-    this.#fleet.start(Math.max(1, this.plan.scale.minReplicas));
+    this.#fleet.start(this.#closing ? 1 : Math.max(1, this.plan.scale.minReplicas));
   }
 
   #leave(ticket: Ticket<P>): void {
@@ -172,7 +172,8 @@ export class Service<P extends Process> {
     if (this.#fleet.live > 0) {
       return;
     }
-    if (!this.#closing && blocked === undefined) {
+    if (blocked === undefined) {
+      // Whoever waits was let in before the end began, and is served still.
       if (this.#waiting.size > 0 || this.plan.scale.minReplicas > 0) {
         this.#wake();
       }
