@@ -150,6 +150,15 @@ describe("createCluster", () => {
     assert.equal(one.consistency.caughtUp("default/isvc"), false);
   });
 
+  it("starts once, however often it is told to", async () => {
+    const one = cluster();
+    one.start();
+    one.start();
+    await settle();
+    assert.equal(http.watches.length, 1);
+    assert.equal(clock.timers, 2, "the resync and the inactivity of one watch");
+  });
+
   it("tells nothing after stop()", async () => {
     const told: string[] = [];
     const one = cluster();

@@ -48,6 +48,7 @@ export interface ClusterOptions {
 }
 
 export interface KubeCluster extends Cluster {
+  /** Idempotent; nothing starts after stop(). */
   start(): void;
   /** Ends all watches and sends the last Events; handlers hear nothing afterwards. */
   stop(): Promise<void>;
@@ -139,6 +140,7 @@ class WatchedCluster implements KubeCluster {
   }
 
   start(): void {
+    if (this.#stopped || this.#resync !== undefined) return;
     for (const reflector of this.#reflectors()) reflector.start();
     this.#resyncLater();
   }

@@ -10,7 +10,7 @@ export const REFLECTOR_BACKOFF: Backoff = { baseMs: 800, capMs: 30_000 };
  * loop.
  */
 const SHORT_WATCH_MS = 1000;
-/** After so many failures to resume a watch, a list shows what is the matter. */
+/** After so many refusals to resume a watch, a list shows what is the matter. */
 const RESUMES_MAX = 5;
 
 export interface Step {
@@ -48,7 +48,13 @@ export function afterError(error: unknown, failures: number, random: Random): St
   return { ...next, relist: needsList(error, failures) ? "error" : undefined };
 }
 
+/**
+ * No answer says nothing about our version: after an outage, however long, the watch is resumed and
+ * the server says whether it can. An answer that keeps being an error may be about our version.
+ */
 function needsList(error: unknown, failures: number): boolean {
-  if (error instanceof DecodeError || failures + 1 >= RESUMES_MAX) return true;
-  return error instanceof ApiError && error.status !== 429 && error.status < 500;
+  if (error instanceof DecodeError) return true;
+  if (!(error instanceof ApiError)) return false;
+  const isPassing = error.status === 429 || error.status >= 500;
+  return !isPassing || failures + 1 >= RESUMES_MAX;
 }

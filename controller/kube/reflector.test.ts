@@ -196,6 +196,21 @@ describe("Reflector", () => {
     assert.equal(http.watches.at(-1)?.query?.["resourceVersion"], "12");
   });
 
+  it("F10: resumes without a list after an outage of an hour, and lists when it is refused", async () => {
+    await started();
+    const resume = http.watch;
+    http.watch = () => new TransportError("refused");
+    stream().end(new TransportError("reset"));
+    await clock.advance(3_600_000);
+    assert.equal(http.lists.length, 1);
+    http.watch = () => apiError(500, "InternalError");
+    await clock.advance(300_000);
+    assert(http.lists.length > 1, "a server that answers 500 for ever may mean our version");
+    http.watch = resume;
+    await clock.advance(60_000);
+    assert.equal(streams.length, 2);
+  });
+
   it("resumes from the last bookmark when the server ends the watch", async () => {
     await started();
     stream().frame("BOOKMARK", { metadata: { resourceVersion: "77" } });
