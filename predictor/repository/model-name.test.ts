@@ -11,6 +11,7 @@ describe("selectModelName", () => {
     ["s3://models", "models", "a bucket"],
     ["s3://models/nets/silero_v5.onnx", "silero_v5", "a file"],
     ["s3://models/iris/model.onnx", "iris", "a file that only the layout names"],
+    ["/opt/pilotlight/examples/iris/model", "iris", "a folder that only the layout names"],
     ["s3://models/model.onnx", "model", "nothing better known"],
     ["https://host/x/iris.tar.gz?download=1", "iris", "an archive"],
     ["https://host/", "model", "a host is no name"],

@@ -7,8 +7,8 @@ export function selectModelName(location: StorageLocation): string {
     .filter((segment) => segment !== "");
   const last = segments.at(-1) ?? "";
   const stem = last.replace(/\.(onnx|tar\.gz|tgz)$/i, "");
-  // `models/iris/model.onnx` is iris: the file's name is the layout's, not the author's.
-  const named = stem === "model" && stem !== last ? (segments.at(-2) ?? stem) : stem;
+  // `iris/model.onnx` and `iris/model/` are iris: the last name is the layout's, not the author's.
+  const named = stem === "model" ? (segments.at(-2) ?? stem) : stem;
   return clean(named) || clean(hostOf(location)) || "model";
 }
 
