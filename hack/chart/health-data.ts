@@ -119,7 +119,7 @@ export const HEALTH_CASES: readonly HealthCase[] = [
     file: "progressing-deleted",
     golden: "status-serving",
     word: "Progressing",
-    message: { text: "Being deleted" },
+    message: { text: "Pending deletion" },
     change: deleted,
   },
   {

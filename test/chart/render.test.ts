@@ -207,6 +207,10 @@ describe("charts/pilotlight, rendered", function () {
     assert.equal(annotations(all)["helm.sh/resource-policy"], "keep");
     assert.equal(annotations(all)["argocd.argoproj.io/sync-options"], "ServerSideApply=true");
     assert.equal(annotations(full)["example.com/owner"], "serving");
+    assert.equal(
+      annotations(full)["argocd.argoproj.io/sync-options"],
+      "ServerSideApply=true,Prune=confirm",
+    );
     assert.equal(annotations(single)["helm.sh/resource-policy"], undefined);
     assert.ok(!kinds(namespaced).includes("CustomResourceDefinition"));
   });
@@ -253,6 +257,7 @@ describe("charts/pilotlight, rendered", function () {
 
   it("scrapes by the Service, and lets through a NetworkPolicy only what is needed", () => {
     assert.equal(only(full, "ServiceMonitor").metadata.labels?.["release"], "prometheus");
+    assert.equal(only(full, "ServiceMonitor").metadata.labels?.["team"], "metrics");
     const { ports } = only(full, "Service").spec as unknown as { ports: readonly object[] };
     assert.deepEqual(ports, [
       { name: "metrics", port: 9091, targetPort: "metrics", protocol: "TCP" },

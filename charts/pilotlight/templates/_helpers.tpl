@@ -67,6 +67,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
+{{/* "true" when the image says which registry it is in; container runtimes guess one otherwise. */}}
+{{- define "pilotlight.namesRegistry" -}}
+{{- if or .registry (regexMatch "^([^/]*[.:][^/]*|localhost)/" .repository) }}true{{ end -}}
+{{- end -}}
+
 {{/* The file that CONFIG_FILE names. */}}
 {{- define "pilotlight.config" -}}
 predictor:

@@ -8,7 +8,7 @@ local hs = {
 }
 
 if obj.metadata.deletionTimestamp ~= nil then
-  hs.message = "Being deleted"
+  hs.message = "Pending deletion"
   return hs
 end
 
