@@ -35,7 +35,10 @@ export interface Cluster {
   readonly auditLog: string | undefined;
   /** Environment for commands: KUBECONFIG, and kubectl and its like on the PATH. */
   readonly env: NodeJS.ProcessEnv;
-  /** Runs a command where the cluster's addresses can be reached, to its end. */
+  /**
+   * Runs a command where the cluster's addresses can be reached, to its end. Here and below, the
+   * environment given is added to `env`.
+   */
   readonly exec: (
     command: string,
     args: readonly string[],

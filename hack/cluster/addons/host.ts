@@ -14,7 +14,8 @@ export interface Host {
 export function loopbackHost(): Host {
   return {
     address: "127.0.0.1",
-    startServer: async (server) => startDaemon({ ...server, outlive: false }),
+    startServer: async (server) =>
+      startDaemon({ ...server, env: { ...process.env, ...server.env }, outlive: false }),
     exec: runCommand,
   };
 }

@@ -42,7 +42,6 @@ export async function startS3(options: S3Options): Promise<S3Server> {
           command,
           args: ["--port", listen(port), "--health", HEALTH, "posix", options.folder],
           env: {
-            ...process.env,
             ROOT_ACCESS_KEY: options.accessKey,
             ROOT_SECRET_KEY: options.secretKey,
           },

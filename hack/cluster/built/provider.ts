@@ -41,11 +41,16 @@ async function up(paths: Paths, progress: Progress): Promise<Cluster> {
   const fingerprint = await clusterFingerprint();
   const running = await healthyState(paths);
   if (running !== undefined && running.fingerprint === fingerprint) {
-    progress.say("the cluster runs already");
-    return clusterHandle(paths, running);
+    const cluster = clusterHandle(paths, running);
+    if (await isServing(cluster)) {
+      await linkTools(paths.bin);
+      progress.say("the cluster runs already");
+      return cluster;
+    }
+    progress.say("the cluster runs, but its node or Knative is not ready");
   }
   if ((await readState(paths)) !== undefined) {
-    const why = running === undefined ? "what a dead cluster left" : "a cluster of other code";
+    const why = running === undefined ? "what a dead cluster left" : "the cluster of before";
     await progress.step(`remove ${why}`, async () => removeCluster(paths));
   } else {
     await removeCluster(paths);
@@ -56,6 +61,22 @@ async function up(paths: Paths, progress: Progress): Promise<Cluster> {
     progress.say(`the logs are in ${paths.logs}; what did start is ended by cluster:down`);
     throw error;
   }
+}
+
+/** Whether the node is ready and Knative's deployments are, or become so within half a minute. */
+async function isServing(cluster: Cluster): Promise<boolean> {
+  const waits = [
+    ["--for=condition=Ready", "node", "--all"],
+    ["--for=condition=Available", "deployment", "--all", "--namespace=knative-serving"],
+  ];
+  for (const args of waits) {
+    const words = ["wait", "--timeout=30s", ...args];
+    const { exitCode } = await cluster.exec("kubectl", words, { tolerate: true });
+    if (exitCode !== 0) {
+      return false;
+    }
+  }
+  return true;
 }
 
 /** The state of a cluster that came up and of which every process still runs. */

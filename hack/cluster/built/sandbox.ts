@@ -65,9 +65,29 @@ ip link set ${NODE_INTERFACE} up
 ip route add default dev ${NODE_INTERFACE}
 echo 1 > /proc/sys/net/ipv4/ip_forward
 echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables || true
+mkdir /run/sysctl
+${KUBELET_SYSCTLS.map(shadowSysctl).join("\n")}
 touch '${marker}'
 exec '${pause}'
 `;
+}
+
+/**
+ * What kubelet sets on its machine. These have no namespace: it shall find them set as it wants,
+ * in files that only the cluster sees, and leave the machine's own alone.
+ */
+const KUBELET_SYSCTLS: readonly (readonly [name: string, value: number])[] = [
+  ["vm/overcommit_memory", 1],
+  ["vm/panic_on_oom", 0],
+  ["kernel/panic", 10],
+  ["kernel/panic_on_oops", 1],
+  ["kernel/keys/root_maxkeys", 1_000_000],
+  ["kernel/keys/root_maxbytes", 25_000_000],
+];
+
+function shadowSysctl([name, value]: readonly [string, number]): string {
+  const file = `/run/sysctl/${name.replaceAll("/", ".")}`;
+  return `echo ${value} > ${file} && mount --bind ${file} /proc/sys/${name}`;
 }
 
 /** Arguments of nsenter for a command that is to be one of the cluster's processes. */
