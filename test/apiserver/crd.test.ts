@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "mocha";
 import { parse } from "yaml";
@@ -27,6 +27,10 @@ interface Definition {
   readonly spec: {
     readonly versions: readonly { readonly schema: { readonly openAPIV3Schema: Schema } }[];
   };
+}
+
+interface Golden {
+  readonly status: unknown;
 }
 
 /** Values that the enum names in order to be refused by a rule with a better sentence. */
@@ -159,6 +163,33 @@ describe("crds/inferenceservice.yaml on a real API server", function () {
     ]);
     assert.match(await kubectl("get", "all"), /inferenceservice\.pilotlight\.dev\/shown/);
   });
+
+  it("stores every status that the controller's golden cases write, whole", async () => {
+    const golden = join(import.meta.dirname, "../golden");
+    for (const name of await readdir(golden)) {
+      const want = parse(await readFile(join(golden, name, "want.yaml"), "utf8")) as Golden;
+      const stored = await expectKube(apiserver.endpoint, {
+        method: "PATCH",
+        path: `${PATH}/${name}/status?fieldManager=test&force=true`,
+        contentType: "application/apply-patch+yaml",
+        body: { ...(await created(name)), status: want.status },
+      });
+      // What the schema does not know would be dropped, and the controller would write it for ever.
+      assert.deepEqual((JSON.parse(stored) as Golden).status, want.status, name);
+    }
+  });
+
+  /** Makes an InferenceService; returns what names it in later calls. */
+  async function created(name: string): Promise<object> {
+    const manifest = {
+      apiVersion: "pilotlight.dev/v1beta1",
+      kind: "InferenceService",
+      metadata: { name, namespace: "default" },
+    };
+    const body = { ...manifest, spec: MODEL_EXAMPLE };
+    await expectKube(apiserver.endpoint, { method: "POST", path: PATH, body });
+    return manifest;
+  }
 
   it("is small enough for client-side apply and for every tool between", async () => {
     const stored = await expectKube(apiserver.endpoint, {
