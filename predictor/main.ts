@@ -1,6 +1,6 @@
 /**
- * The predictor. Listens at once; starts the executor, loads the routes and fetches the model at the
- * same time; serves; drains. The same file is also the executor's program: it runs itself again.
+ * The predictor. Listens at once; starts the executor, loads the routes and fetches the model at
+ * the same time; serves; drains. The same file is also the executor's program: it runs itself again.
  */
 import { enableCompileCache } from "node:module";
 

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "mocha";
 import packageJson from "../package.json" with { type: "json" };
 import { countingModel, identityModel, lookupModel } from "../hack/models/fixtures.ts";
-import { irisPath, TestPredictor } from "./test-support.ts";
+import { irisPath, TestPredictor } from "./testing/test-predictor.ts";
 import { version } from "./version.ts";
 
 const forever = 2 ** 53 - 1;

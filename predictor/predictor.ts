@@ -110,7 +110,7 @@ class Predictor {
         timeoutMs: config.requestTimeoutMs,
       },
     };
-    // First of all: the child takes longest, and loads onnxruntime while this process does the rest.
+    // First of all: the child takes longest; it loads onnxruntime while the rest happens here.
     this.#supervisor = ServedVersion.prepare(this.#versions, () => this.#modelMetrics?.restarted());
     this.#server = new HttpServer({
       service: this.#service,

@@ -38,7 +38,7 @@ function logitsOf(weights: Weights, measurements: readonly number[]): Float64Arr
   );
 }
 
-/** Full-batch gradient descent on half the squared weights plus the cross entropy, to convergence. */
+/** Full-batch gradient descent on half the squared weights plus cross entropy, to convergence. */
 export function train(rows: readonly Row[], steps = 40_000): Weights {
   const weights: Weights = {
     coefficients: new Float64Array(features * classes),

@@ -1,6 +1,6 @@
 /**
- * Writes ONNX models by hand, so that no Python is needed to make the models of examples, tests and
- * benchmarks. Only the few fields of onnx.proto that these use; onnxruntime checks the rest at load.
+ * Writes ONNX models by hand, so that no Python is needed to make those of examples, tests and
+ * benchmarks. Only the few fields of onnx.proto that these use; onnxruntime checks the rest.
  * Source of the field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
  */
 

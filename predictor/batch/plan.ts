@@ -47,7 +47,7 @@ export type RunTimes = {
 const graceMs = 1000;
 
 /**
- * When a run counts as stuck and its executor is replaced. Not before its last deadline, for someone
+ * When a run counts as stuck and its executor is replaced. Not before its last deadline, as someone
  * waits for it. But a request that spent its time in the queue of an overloaded server leaves its
  * run only moments; replacing the executor then would turn overload into an outage, so a run also
  * gets some time of its own: three times the longest one seen, and never less than a second.

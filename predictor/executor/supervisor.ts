@@ -1,6 +1,6 @@
 /**
- * Keeps one executor process with the model loaded: respawns it after a kill or a crash, slower each
- * time that it ends without having run anything.
+ * Keeps one executor process with the model loaded: respawns it after a kill or a crash, slower
+ * each time that it ends without having run anything.
  */
 import { messageOf } from "../errors.ts";
 import type { Clock, RunOutcome, RunPort } from "../batch/port.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { after, before, describe, it } from "mocha";
-import { irisPath, TestPredictor } from "../test-support.ts";
+import { irisPath, TestPredictor } from "../testing/test-predictor.ts";
 
 const bodyBytesMax = 10_000;
 const infer = "/v2/models/iris/infer";

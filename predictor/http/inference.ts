@@ -1,4 +1,4 @@
-/** POST …/infer and …:predict: body → request → queue → answer. The hot path; plain Node, no router. */
+/** POST …/infer and …:predict: body → request → queue → answer. The hot path, without a router. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ServingError } from "../errors.ts";
 import type { FailureReason } from "../ops/metrics.ts";

@@ -59,10 +59,12 @@ export function createMetrics(): Metrics {
   };
 }
 
-function modelMetricsIn(registry: Registry): Metrics["forModel"] {
+/** The metrics that models have, without labels yet. */
+function defineModelMetrics(registry: Registry) {
   const registers = [registry];
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
     new Counter({ name, help, labelNames: [...labelNames], registers });
+  const triton = (name: string, help: string) => counter(`nv_inference_${name}`, help, modelLabels);
   const stage = (name: string) =>
     new Histogram({
       name: `request_${name}_seconds`,
@@ -71,69 +73,67 @@ function modelMetricsIn(registry: Registry): Metrics["forModel"] {
       buckets: seconds,
       registers,
     });
-  const stages = {
-    decode: stage("preprocess"),
-    predict: stage("predict"),
-    encode: stage("postprocess"),
+  return {
+    stages: [stage("preprocess"), stage("predict"), stage("postprocess")],
+    success: triton("request_success", "Requests answered with a result"),
+    failure: counter("nv_inference_request_failure", "Requests that failed", [
+      ...modelLabels,
+      "reason",
+    ]),
+    count: triton("count", "Inferences: rows of all batches"),
+    runs: triton("exec_count", "Runs of the model: batches"),
+    requestUs: triton("request_duration_us", "Time of requests, queueing included"),
+    queueUs: triton("queue_duration_us", "Time of requests in the queue"),
+    runUs: triton("compute_infer_duration_us", "Time of the model's runs"),
+    pending: new Gauge({
+      name: "nv_inference_pending_request_count",
+      help: "Requests waiting for the executor",
+      labelNames: [...modelLabels],
+      registers,
+    }),
+    batch: new Histogram({
+      name: "pilotlight_batch_requests",
+      help: "Requests joined in a run",
+      labelNames: [...modelLabels],
+      buckets: batchSizes,
+      registers,
+    }),
+    restarts: counter("pilotlight_executor_restarts_total", "Executors replaced", modelLabels),
   };
-  const triton = (name: string, help: string) => counter(`nv_inference_${name}`, help, modelLabels);
-  const success = triton("request_success", "Requests answered with a result");
-  const failure = counter("nv_inference_request_failure", "Requests that failed", [
-    ...modelLabels,
-    "reason",
-  ]);
-  const count = triton("count", "Inferences: rows of all batches");
-  const runs = triton("exec_count", "Runs of the model: batches");
-  const requestUs = triton("request_duration_us", "Time of requests, queueing included");
-  const queueUs = triton("queue_duration_us", "Time of requests in the queue");
-  const runUs = triton("compute_infer_duration_us", "Time of the model's runs");
-  const pending = new Gauge({
-    name: "nv_inference_pending_request_count",
-    help: "Requests waiting for the executor",
-    labelNames: [...modelLabels],
-    registers,
-  });
-  const batch = new Histogram({
-    name: "pilotlight_batch_requests",
-    help: "Requests joined in a run",
-    labelNames: [...modelLabels],
-    buckets: batchSizes,
-    registers,
-  });
-  const restarts = counter("pilotlight_executor_restarts_total", "Executors replaced", modelLabels);
+}
+
+function modelMetricsIn(registry: Registry): Metrics["forModel"] {
+  const all = defineModelMetrics(registry);
   return (model, version) => {
     const of = { model, version };
-    for (const each of [success, count, runs, requestUs, queueUs, runUs, restarts]) each.inc(of, 0);
-    for (const reason of failureReasons) failure.inc({ ...of, reason }, 0);
-    for (const each of Object.values(stages)) each.zero({ model_name: model });
-    batch.zero(of);
-    pending.set(of, 0);
+    for (const each of [all.success, all.count, all.runs, all.requestUs]) each.inc(of, 0);
+    for (const each of [all.queueUs, all.runUs, all.restarts]) each.inc(of, 0);
+    for (const reason of failureReasons) all.failure.inc({ ...of, reason }, 0);
+    for (const each of all.stages) each.zero({ model_name: model });
+    all.batch.zero(of);
+    all.pending.set(of, 0);
     // Children looked up once: a lookup by labels costs a microsecond per request each.
-    const succeeded = success.labels(of);
-    const [decode, predict, encode] = [
-      stages.decode.labels(model),
-      stages.predict.labels(model),
-      stages.encode.labels(model),
-    ];
-    const waiting = pending.labels(of);
-    const duration = requestUs.labels(of);
+    const [decode, predict, encode] = all.stages.map((each) => each.labels(model));
+    const succeeded = all.success.labels(of);
+    const waiting = all.pending.labels(of);
+    const duration = all.requestUs.labels(of);
     return {
       succeeded: ({ decodeMs, predictMs, encodeMs }) => {
         succeeded.inc();
-        decode.observe(decodeMs / 1000);
-        predict.observe(predictMs / 1000);
-        encode.observe(encodeMs / 1000);
+        decode?.observe(decodeMs / 1000);
+        predict?.observe(predictMs / 1000);
+        encode?.observe(encodeMs / 1000);
         duration.inc((decodeMs + predictMs + encodeMs) * 1000);
       },
-      failed: (reason) => failure.inc({ ...of, reason }),
+      failed: (reason) => all.failure.inc({ ...of, reason }),
       pending: (requests) => waiting.set(requests),
-      restarted: () => restarts.inc(of),
+      restarted: () => all.restarts.inc(of),
       ran: ({ requests, rows, runMs, queueMs }) => {
-        count.inc(of, rows);
-        runs.inc(of);
-        batch.observe(of, requests);
-        runUs.inc(of, runMs * 1000);
-        queueUs.inc(of, queueMs.reduce((sum, each) => sum + each, 0) * 1000);
+        all.count.inc(of, rows);
+        all.runs.inc(of);
+        all.batch.observe(of, requests);
+        all.runUs.inc(of, runMs * 1000);
+        all.queueUs.inc(of, queueMs.reduce((sum, each) => sum + each, 0) * 1000);
       },
     };
   };

@@ -1,6 +1,6 @@
 /**
  * Open Inference Protocol v2, inference over JSON.
- * https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
+ * https://github.com/kserve/open-inference-protocol: specification/protocol/inference_rest.md
  */
 import { invalid } from "../errors.ts";
 import { isDatatype } from "./datatypes.ts";

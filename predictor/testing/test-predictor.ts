@@ -8,8 +8,10 @@ import { connect } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-const program = fileURLToPath(new URL("main.ts", import.meta.url));
-export const irisPath = fileURLToPath(new URL("../examples/iris/model/iris.onnx", import.meta.url));
+const program = fileURLToPath(new URL("../main.ts", import.meta.url));
+export const irisPath = fileURLToPath(
+  new URL("../../examples/iris/model/iris.onnx", import.meta.url),
+);
 
 export type Answer = { status: number; headers: Headers; text: string; json: unknown };
 type LogLine = { message: string; port?: number };
