@@ -214,7 +214,6 @@ class WatchedCluster implements KubeCluster {
   }
 
   #tell(entry: Watched, event: CacheEvent): void {
-    if (this.#stopped) return;
     for (const handler of entry.handlers) {
       try {
         handler(event);

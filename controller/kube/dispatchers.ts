@@ -13,6 +13,8 @@ import type { Credentials } from "./credentials.ts";
 const RETIRED_MAX = 4;
 const CONNECT_TIMEOUT_MS = 10_000;
 const PING_INTERVAL_MS = 15_000;
+/** Longer than a candidate waits between two looks at the lease: it need not connect each time. */
+const IDLE_MS = 30_000;
 
 export interface Dispatchers {
   /**
@@ -83,6 +85,7 @@ function createDispatcher({ tls, proxyUrl }: Credentials): Dispatcher {
     // Deadlines are ours, one per call; a watch is silent for a minute and that is fine.
     headersTimeout: 0,
     bodyTimeout: 0,
+    keepAliveTimeout: IDLE_MS,
   };
   if (proxyUrl !== undefined) {
     if (!/^https?:/.test(proxyUrl)) {

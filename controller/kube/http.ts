@@ -80,12 +80,8 @@ export function createHttp(options: HttpOptions): KubeHttp {
   return {
     json: <T>(request: KubeRequest) => retryingRead(settings, request) as Promise<T>,
     stream: (request) =>
-      withDeadline(settings, request, async (scope) => {
-        const answer = await send(settings, request, scope);
-        // From here on only the caller ends the stream: the deadline was for the headers.
-        scope.disarm();
-        return answer;
-      }),
+      // The deadline is for the headers; from there on only the caller ends the stream.
+      withDeadline(settings, request, (scope) => send(settings, request, scope)),
     close: () => settings.dispatchers.close(),
   };
 }
@@ -128,7 +124,6 @@ interface Scope {
   /** The connections in use, once they are known. */
   dispatcher: Dispatcher | undefined;
   abort(): void;
-  disarm(): void;
 }
 
 /**
@@ -151,7 +146,6 @@ async function withDeadline<T>(
     signal,
     dispatcher: undefined,
     abort: () => controller.abort(),
-    disarm: () => timer.cancel(),
   };
   try {
     return await run(scope);

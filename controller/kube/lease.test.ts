@@ -132,6 +132,20 @@ describe("Elector", () => {
     assert.equal(a.elector.mayWrite(), false);
   });
 
+  it("F12: the term counts from when the claim was sent, not from when the answer came", async () => {
+    const a = await leader("a");
+    const gate = Promise.withResolvers<void>();
+    await clock.advance(1000);
+    a.client.hold = gate.promise;
+    await clock.advance(4000);
+    gate.resolve();
+    a.client.cut = new TransportError("no more");
+    await settle();
+    assert.equal(a.elector.remainingMs(), 12_000, "sent at 2 s, answered at 5 s");
+    await clock.advance(7000);
+    assert.equal(a.elector.mayWrite(), false);
+  });
+
   it("F13: one that was paused may not write from the first moment on, and has lost", async () => {
     const paused = new FakeClock();
     const a = await leader("a", paused);

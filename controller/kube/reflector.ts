@@ -159,7 +159,6 @@ class ReflectorLoop {
     metrics.relist(kind.kind, state.relistReason);
     const startedMs = clock.nowMs();
     const { items, resourceVersion } = await this.#pages();
-    this.#stop.throwIfAborted();
     this.#refuseStale(resourceVersion);
     state.lastSyncRV = resourceVersion;
     state.watchFrom = resourceVersion;

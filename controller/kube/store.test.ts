@@ -110,7 +110,7 @@ describe("Store", () => {
         }
         assert.equal(store.size, model.size);
         store.replace([]);
-        assert.deepEqual([store.size, store.list("default").length], [0, 0]);
+        assert.deepEqual([store.size, store.indexSize], [0, 0]);
       }),
     );
   });

@@ -44,6 +44,11 @@ export class Store {
     return this.#byKey.size;
   }
 
+  /** Entries of the indexes, for whoever wants to see that they do not pile up. */
+  get indexSize(): number {
+    return this.#byNamespace.size + this.#byLabel.size;
+  }
+
   get(namespace: string, name: string): KubeObject | undefined {
     return this.#byKey.get(`${namespace}/${name}`) ?? this.#byNamespace.get("")?.get(name);
   }

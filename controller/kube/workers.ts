@@ -130,7 +130,7 @@ export class Workers {
   async #settle(key: string, signal: AbortSignal): Promise<ReconcileResult> {
     const { queue, reconcile } = this.#options;
     try {
-      const { requeueAfterMs } = await runForKey(key, async () => reconcile(key, signal));
+      const { requeueAfterMs } = await runForKey(key, () => reconcile(key, signal));
       queue.forget(key);
       if (requeueAfterMs === undefined) return "success";
       queue.addAfter(key, requeueAfterMs);
