@@ -1,6 +1,7 @@
-# The images for ordinary use. `npm run build` and `node hack/image/main.ts` prepare build/app/; nothing
-# is downloaded or run here, so that the build needs neither a network nor a shell in the base.
+# The images for ordinary use. `npm run image` prepares build/app/; nothing is downloaded or run here,
+# so that the build needs neither a network nor a shell in the base.
 #
+#   npm ci && npm run image
 #   docker build --target predictor -t pilotlight/predictor .
 #   docker build --target controller -t pilotlight/controller .
 #
@@ -20,5 +21,6 @@ ENTRYPOINT ["/opt/pilotlight/node", "/opt/pilotlight/controller.cjs"]
 # The last stage is what is built when no target is named.
 FROM base AS predictor
 COPY build/app/predictor/ /
+ENV NODE_COMPILE_CACHE=/opt/pilotlight/compile-cache NODE_COMPILE_CACHE_PORTABLE=1
 EXPOSE 8080
 ENTRYPOINT ["/opt/pilotlight/node", "/opt/pilotlight/predictor.cjs"]

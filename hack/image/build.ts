@@ -7,9 +7,11 @@ import { mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path";
 
 import { bundle } from "../bundle/bundle.ts";
+import { withLock } from "../go/lock.ts";
 import { makeAppFolder, readEntries } from "./app-folder.ts";
 import type { ProgramName } from "./app-folder.ts";
 import { USER, selectBaseEntries } from "./base-entries.ts";
+import { COMPILE_CACHE, addCompileCache, compileCacheEnvironment } from "./compile-cache.ts";
 import { identify, renderConfig, writeArchive } from "./image-archive.ts";
 import type { ImageSettings, Layer } from "./image-archive.ts";
 import { digestEntries, digestFile, readIfThere, writeLayer } from "./layer.ts";
@@ -34,8 +36,16 @@ const OUTPUT = "build/images";
 const REPOSITORY = "dev.local/pilotlight";
 const PORTS = { predictor: [8080], controller: [] } as const;
 
-/** Bundles the programs and builds both images; writes build/images/images.json. */
+/**
+ * Bundles the programs and builds both images; writes build/images/images.json. Two runs in one
+ * checkout take turns.
+ */
 export async function buildImages(root: string): Promise<BuiltImages> {
+  await mkdir(join(root, "build"), { recursive: true });
+  return withLock(join(root, "build/images.lock"), () => buildAll(root));
+}
+
+async function buildAll(root: string): Promise<BuiltImages> {
   const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
     version: string;
   };
@@ -55,6 +65,7 @@ async function buildImage(
   { base, version }: { readonly base: Layer; readonly version: string },
 ): Promise<BuiltImage> {
   const folder = await makeAppFolder(root, program);
+  if (program === "predictor") await addCompileCache(root, folder);
   const app = await makeLayer(root, program, await readEntries(folder));
   const layers = [base, app];
   const config = renderConfig(settingsOf(program, version), layers);
@@ -76,7 +87,11 @@ function settingsOf(program: ProgramName, version: string): ImageSettings {
     title: `pilotlight-${program}`,
     version,
     entrypoint: ["/opt/pilotlight/node", `/opt/pilotlight/${program}.cjs`],
-    env: { PATH: "/usr/local/bin:/usr/bin:/bin", NODE_ENV: "production" },
+    env: {
+      PATH: "/usr/local/bin:/usr/bin:/bin",
+      NODE_ENV: "production",
+      ...(program === "predictor" ? compileCacheEnvironment(COMPILE_CACHE) : {}),
+    },
     user: `${USER.id}:${USER.id}`,
     ports: PORTS[program],
   };
