@@ -1,6 +1,6 @@
 /** Tiny models for tests, each with one quality that a server has to cope with. */
 import { graph, model, node, sequenceValue, tensor, toBytes, value } from "./onnx.ts";
-import type { DataType, Dim } from "./onnx.ts";
+import type { DataType, Dim, Message } from "./onnx.ts";
 
 /** y = x, of any type. */
 export function identityModel(type: DataType, dims: readonly Dim[] = ["batch", "n"]): Uint8Array {
@@ -19,6 +19,16 @@ export function identityModel(type: DataType, dims: readonly Dim[] = ["batch", "
  * says how long a run takes; 2^62 is for ever.
  */
 export function countingModel(): Uint8Array {
+  return countTo([value("trips", "INT64", [1])], []);
+}
+
+/** Gives `count` never, whatever `x` i64[1] is: not even the trial run at load comes back. */
+export function endlessModel(): Uint8Array {
+  const trips = tensor("trips", "INT64", [1], BigInt64Array.of(2n ** 62n));
+  return countTo([value("x", "INT64", [1])], [trips]);
+}
+
+function countTo(inputs: Message[], initializers: Message[]): Uint8Array {
   const body = graph({
     name: "body",
     nodes: [
@@ -32,9 +42,10 @@ export function countingModel(): Uint8Array {
     model({
       name: "counting",
       nodes: [node("Loop", ["trips", "", "zero"], ["count"], { body: { graph: body } })],
-      inputs: [value("trips", "INT64", [1])],
+      inputs,
       outputs: [value("count", "INT64", [1])],
       initializers: [
+        ...initializers,
         tensor("zero", "INT64", [1], BigInt64Array.of(0n)),
         tensor("one", "INT64", [1], BigInt64Array.of(1n)),
       ],

@@ -9,8 +9,8 @@ import { elementCount, packStrings, viewOf } from "../protocol/tensor.ts";
 import type { Bytes, Signature, Tensor, TensorSpec } from "../protocol/tensor.ts";
 import type { Session } from "./session.ts";
 
-/** Sizes to try for the free dimensions: small first, then what convolutions ask for. */
-const freeSizes = [8, 32];
+/** Sizes to try for the free dimensions: small, then what convolutions and audio models ask for. */
+const freeSizes = [8, 32, 512];
 /** A model with larger fixed inputs isn't tried. */
 const elementsMax = 16_777_216;
 /** Room for the different order of sums in a larger matrix multiplication. */

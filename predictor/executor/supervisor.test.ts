@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { after, afterEach, before, describe, it } from "mocha";
 import {
   countingModel,
+  endlessModel,
   falseBatchModel,
   identityModel,
   lookupModel,
@@ -31,13 +32,13 @@ before(async () => (folder = await mkdtemp(join(tmpdir(), "pilotlight-executor-"
 after(async () => rm(folder, { recursive: true }));
 afterEach(async () => Promise.all(open.splice(0).map(async (each) => each.close())));
 
-function start(restarts: string[] = []): Supervisor {
+function start(restarts: string[] = [], loadTimeoutMs = 20_000): Supervisor {
   const observer = {
     respawned: (reason: string) => void restarts.push(reason),
     respawnFailed: (reason: string) => void restarts.push(reason),
   };
   const clock = systemClock;
-  const supervisor = new Supervisor({ entry, threads: 1, loadTimeoutMs: 20_000, clock, observer });
+  const supervisor = new Supervisor({ entry, threads: 1, loadTimeoutMs, clock, observer });
   open.push(supervisor);
   return supervisor;
 }
@@ -155,6 +156,13 @@ describe("the executor", () => {
       );
     });
   }
+
+  it("serves a model whose trial run never ends, untried", async () => {
+    const supervisor = start([], 8000);
+    const { notes } = await supervisor.load(await stored(endlessModel()));
+    assert.deepEqual(notes, ["the model was not tried before serving"]);
+    assert.equal(supervisor.loaded, true);
+  });
 
   it("leaves outputs out that are no tensors, and serves the others", async () => {
     const supervisor = start();
