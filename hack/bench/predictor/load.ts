@@ -38,13 +38,21 @@ export async function applyLoad(load: Load): Promise<Measured> {
 
 type Tally = { latencies: number[]; failures: number };
 
-/** Requests back to back on one connection until the end; one more is always finished. */
+/** Requests back to back until the end, on a new connection whenever the server drops one. */
 async function hammer(load: Load, request: Buffer, end: number, tally: Tally): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const socket = connect(load.port, "127.0.0.1").setNoDelay(true);
+  do {
+    await hammerOnce(load.port, request, end, tally);
+  } while (performance.now() < end);
+}
+
+/** Requests back to back on one connection; one that is under way at the end is finished. */
+async function hammerOnce(port: number, request: Buffer, end: number, tally: Tally): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const socket = connect(port, "127.0.0.1").setNoDelay(true);
   let sentAt = 0;
   let missing = -1;
   let head = "";
+  let done = false;
   const send = (): void => {
     sentAt = performance.now();
     missing = -1;
@@ -52,7 +60,11 @@ async function hammer(load: Load, request: Buffer, end: number, tally: Tally): P
     socket.write(request);
   };
   socket.once("connect", send);
-  socket.once("error", reject);
+  socket.once("error", () => {}); // "close" follows
+  socket.once("close", () => {
+    if (!done) tally.failures++;
+    resolve();
+  });
   socket.on("data", (chunk) => {
     if (missing === -1) {
       head += chunk.toString("latin1");
@@ -67,8 +79,9 @@ async function hammer(load: Load, request: Buffer, end: number, tally: Tally): P
     if (missing > 0) return;
     const now = performance.now();
     tally.latencies.push(now - sentAt);
-    if (now < end) send();
-    else socket.end(resolve);
+    if (now < end) return send();
+    done = true;
+    socket.destroy();
   });
   return promise;
 }
