@@ -9,6 +9,8 @@ import type { Service } from "./service.ts";
 
 /** How long a broken connection waits for the process's end, which tells why it broke. */
 const REASON_WAIT_MS = 500;
+/** How long a client may go on sending after its answer. */
+const LINGER_MS = 5000;
 
 export interface Backend extends Routable {
   readonly service: Service<PredictorProcess>;
@@ -104,7 +106,9 @@ class Visit {
     }
     this.#exchange = exchange(process.dispatcher, this.#request, this.#response);
     const error = await this.#exchange.done;
-    if (error !== undefined && !this.#over) {
+    if (error === undefined) {
+      discardRest(this.#request);
+    } else if (!this.#over) {
       await this.#answerBroken(process, error);
     }
     this.#end();
@@ -162,6 +166,20 @@ class Visit {
   }
 }
 
+/**
+ * Reads what is still coming of a request that is answered already. Closed at once with bytes unread, the connection would be
+ * reset and the answer lost on its way.
+ */
+function discardRest(request: IncomingMessage): void {
+  if (request.complete || request.destroyed) {
+    return;
+  }
+  request.unpipe();
+  request.resume();
+  const impatient = setTimeout(() => request.socket.destroy(), LINGER_MS).unref();
+  request.once("close", () => clearTimeout(impatient));
+}
+
 interface ErrorAnswer {
   readonly status: number;
   readonly message: string;
@@ -177,12 +195,7 @@ function answerError(
   if (response.headersSent || response.destroyed) {
     return;
   }
-  if (!request.complete) {
-    // The rest of the body would have to be read before the connection could be used again.
-    response.shouldKeepAlive = false;
-    request.unpipe();
-    request.resume();
-  }
+  discardRest(request);
   const body = JSON.stringify({ error: answer.message });
   response.writeHead(answer.status, {
     "content-type": "application/json",

@@ -204,6 +204,17 @@ describe("pilotlight serve", () => {
     leave.abort();
     await Promise.all(lost);
     assert.equal((await patient).text, "patient");
+    // The predictor is told as well: it must not go on working for nobody.
+    while ((await ask(`${url}/inside`)).text !== "0");
+  });
+
+  it("answers a client that is still sending when the predictor crashes", async () => {
+    await using cli = await start([{}]);
+    const { url } = await cli.next("listening");
+    const body = Buffer.alloc(20_000_000);
+    const { status, text } = await ask(`${url}/abort`, { method: "POST", body });
+    assert.equal(status, 503);
+    assert.match(text, /ended during this request: Crashed: killed by SIGKILL/);
   });
 
   it("does not let half an answer look like a whole one", async () => {

@@ -45,6 +45,9 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     case "/env":
       response.end(JSON.stringify({ env: process.env, argv: process.argv.slice(2) }));
       return;
+    case "/inside":
+      response.end(String(inside));
+      return;
     case "/headers":
       response.end(JSON.stringify(request.headers));
       return;
@@ -55,7 +58,8 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
       process.kill(process.pid, "SIGKILL");
       return;
     case "/half":
-      response.writeHead(200, { "content-length": 100 });
+      // Without a length: only the connection's end tells that something is missing.
+      response.writeHead(200);
       response.write("half", () => process.kill(process.pid, "SIGKILL"));
       return;
     case "/refuse-early":
@@ -71,12 +75,12 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
 async function echo(request: IncomingMessage, response: ServerResponse, ms: number): Promise<void> {
   inside++;
   mostInside = Math.max(mostInside, inside);
+  response.on("close", () => inside--);
   await delay(ms);
   response.setHeader("x-pid", String(process.pid));
   response.setHeader("x-most-inside", String(mostInside));
   response.setHeader("content-type", request.headers["content-type"] ?? "text/plain");
   request.pipe(response);
-  response.on("close", () => inside--);
 }
 
 process.on("SIGTERM", () => {
