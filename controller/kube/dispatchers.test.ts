@@ -17,7 +17,7 @@ async function startTls(material: { key: string; cert: string }) {
     connections += 1;
   });
   server.on("request", (request, response) => {
-    if (request.url === "/watch") response.flushHeaders();
+    if (request.url === "/watch") response.write("\n");
     else if (request.url !== "/silent") response.end("{}");
   });
   server.listen(0, "127.0.0.1");

@@ -46,10 +46,10 @@ export interface Elector extends Fence {
    */
   readonly lost: Promise<void>;
   /**
-   * Gives the lease back. Call it after the work has stopped: the next leader may start at once
-   * (F34).
+   * Ends the term and gives the lease back, so that the next leader may start at once (F34): call
+   * it after the work has stopped, or with `giveBack: false`, which lets the lease run out.
    */
-  stop(): Promise<void>;
+  stop(options?: { readonly giveBack: boolean }): Promise<void>;
 }
 
 const JITTER = 1.2;
@@ -126,10 +126,10 @@ class LeaseElector implements Elector {
     return Math.max(0, this.#leaseDurationMs - this.#elapsedMs());
   }
 
-  async stop(): Promise<void> {
+  async stop({ giveBack } = { giveBack: true }): Promise<void> {
     this.#stop.abort(new Error("leader election was stopped"));
     await this.#running;
-    const held = this.mayWrite() ? this.#observed?.lease : undefined;
+    const held = giveBack && this.mayWrite() ? this.#observed?.lease : undefined;
     this.#abdicate();
     if (held === undefined) return;
     try {

@@ -327,7 +327,7 @@ describe("runController", () => {
       await clock.advance(5000);
       await stopped;
       assert.equal(server.holder, "own");
-      await own.elector.stop();
+      assert.equal(own.elector.mayWrite(), false, "and the work may not write any more");
     });
 
     it("F12: a lost lease ends the controller: work is told at once, and it says so", async () => {

@@ -158,11 +158,9 @@ class Controller implements RunningController {
       if (!ended)
         log.warn({ controller: name, running: queue.runningMs() }, "work did not end in time");
     }
-    // While work goes on that would not end, the lease is kept: it runs out by itself.
-    if (queue.runningMs().length === 0) {
-      await this.#working;
-      await elector?.stop();
-    }
+    // While work goes on that would not end, nobody else may start: the lease runs out by itself.
+    await elector?.stop({ giveBack: queue.runningMs().length === 0 });
+    await this.#working;
     await cluster.stop();
     this.#resolveEnded(how);
   }
