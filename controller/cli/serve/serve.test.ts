@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
+import { connect, createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { Agent, request } from "undici";
@@ -208,13 +209,19 @@ describe("pilotlight serve", () => {
     while ((await ask(`${url}/inside`)).text !== "0");
   });
 
-  it("answers a client that is still sending when the predictor crashes", async () => {
+  it("answers a client that is still sending when the predictor crashes, and its next request", async () => {
     await using cli = await start([{}]);
     const { url } = await cli.next("listening");
+    const { port, host } = new URL(url);
+    const socket = connect(Number(port), "127.0.0.1");
     const body = Buffer.alloc(20_000_000);
-    const { status, text } = await ask(`${url}/abort`, { method: "POST", body });
-    assert.equal(status, 503);
-    assert.match(text, /ended during this request: Crashed: killed by SIGKILL/);
+    socket.write(`POST /abort HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${body.length}\r\n\r\n`);
+    socket.write(body);
+    socket.write(`GET /inside HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    const answers = await text(socket);
+    assert.match(answers, /^HTTP\/1\.1 503 /);
+    assert.match(answers, /ended during this request: Crashed: killed by SIGKILL/);
+    assert.match(answers, /HTTP\/1\.1 200 OK[^]*0[^]*$/);
   });
 
   it("does not let half an answer look like a whole one", async () => {
