@@ -202,8 +202,12 @@ describe("Reflector", () => {
     http.watch = () => new TransportError("refused");
     stream().end(new TransportError("reset"));
     await clock.advance(3_600_000);
-    assert.equal(http.lists.length, 1);
+    http.watch = () => apiError(429, "TooManyRequests");
+    await clock.advance(300_000);
+    assert.equal(http.lists.length, 1, "a server that is starting says so with 429");
     http.watch = () => apiError(500, "InternalError");
+    await clock.advance(60_000);
+    assert.equal(http.lists.length, 1, "one refusal after a long outage is not many");
     await clock.advance(300_000);
     assert(http.lists.length > 1, "a server that answers 500 for ever may mean our version");
     http.watch = resume;

@@ -10,7 +10,7 @@ import { DeadlineError, DecodeError, isGone, isNotFound } from "./errors.ts";
 import type { KubeMetrics, Log, RelistReason } from "./hooks.ts";
 import type { KubeHttp } from "./http.ts";
 import { collectionPath } from "./paths.ts";
-import { afterError, afterWatch, type Step } from "./reflector-policy.ts";
+import { afterError, afterWatch, NO_TROUBLE, type History, type Step } from "./reflector-policy.ts";
 import { isNewer } from "./resource-version.ts";
 import type { Change, Store } from "./store.ts";
 import { parseListPage, parseWatchFrame } from "./watch-frames.ts";
@@ -71,7 +71,7 @@ interface State {
   /** Where the next watch starts; undefined asks for a list. */
   watchFrom: string | undefined;
   relistReason: RelistReason;
-  failures: number;
+  history: History;
   staleLists: number;
   synced: boolean;
   missing: boolean;
@@ -85,7 +85,7 @@ export function createReflector(options: ReflectorOptions): Reflector {
     lastSyncRV: undefined,
     watchFrom: undefined,
     relistReason: "initial",
-    failures: 0,
+    history: NO_TROUBLE,
     staleLists: 0,
     synced: false,
     missing: false,
@@ -129,7 +129,7 @@ class ReflectorLoop {
   async run(): Promise<void> {
     while (!this.#stop.aborted) {
       const step = await this.#turn();
-      this.#state.failures = step.failures;
+      this.#state.history = step;
       if (step.relist !== undefined) {
         this.#state.watchFrom = undefined;
         this.#state.relistReason = step.relist;
@@ -146,10 +146,10 @@ class ReflectorLoop {
     try {
       const from = this.#state.watchFrom ?? (await this.#list());
       const watch = await this.#watch(from);
-      return afterWatch(watch, this.#state.failures, random);
+      return afterWatch(watch, this.#state.history, random);
     } catch (error) {
       if (!this.#stop.aborted) this.#report(error);
-      return afterError(error, this.#state.failures, random);
+      return afterError(error, this.#state.history, random);
     }
   }
 
@@ -252,7 +252,7 @@ class ReflectorLoop {
     const state = this.#state;
     const frame = parseWatchFrame(kind, value);
     this.#recovered();
-    state.failures = 0;
+    state.history = NO_TROUBLE;
     state.lastEventAtMs = clock.nowMs();
     const known = state.lastSyncRV;
     // A replayed frame: the cache is beyond it, and an object deleted since must not come back.

@@ -1,6 +1,7 @@
 /** The watched cache against a real API server: what it must follow, and what it must survive. */
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, it } from "mocha";
+import { systemClock } from "../../../controller/kube/clock.ts";
 import { noMetrics, type RelistReason } from "../../../controller/kube/hooks.ts";
 import type { KubeHttp } from "../../../controller/kube/http.ts";
 import { objectPath, collectionPath } from "../../../controller/kube/paths.ts";
@@ -133,7 +134,12 @@ describe("watched cache on a real API server", function () {
     const relists: RelistReason[] = [];
     const http = clientOf(apiserver.kubeconfig, { server: path.url });
     const metrics = { ...noMetrics, relist: (_: string, why: RelistReason) => relists.push(why) };
-    const one = watch(http, { metrics });
+    // Ten times less patient: the backoff of a long outage would be waited for otherwise.
+    const clock = {
+      ...systemClock,
+      schedule: (run: () => void, ms: number) => systemClock.schedule(run, ms / 10),
+    };
+    const one = watch(http, { metrics, clock });
     try {
       await create("doomed");
       await create("survivor");

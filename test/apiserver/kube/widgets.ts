@@ -1,4 +1,4 @@
-/** What the tests of controller/kube on a real API server share: a CRD, clients, a cluttered path. */
+/** What the tests of controller/kube on a real API server share: a CRD, clients, a path to cut. */
 import { channel } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
