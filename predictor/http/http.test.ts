@@ -206,6 +206,11 @@ describe("what is hardly HTTP", () => {
       says: /^HTTP\/1\.1 400/,
     },
     {
+      why: "a length beyond the limit, before the body comes,",
+      bytes: `${head}Content-Length: 999999999\r\n\r\n`,
+      says: /^HTTP\/1\.1 413/,
+    },
+    {
       why: "two lengths",
       bytes: `${head}Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}`,
       says: /^HTTP\/1\.1 400/,

@@ -43,9 +43,10 @@ async function measureRounds(workload: Workload, rounds: number): Promise<Cells>
       const options = { path: workload.path, threads: usableCpus(), place, batchSizeMax };
       await using server = await startServer("spike-server.ts", options);
       const target = { port: server.port, path: "/v2/models/m/infer", body: workload.body };
-      await applyLoad({ ...target, connections: 4, ms: workload.ms / 2 });
+      await applyLoad(server, { ...target, connections: 4, ms: workload.ms / 2 });
       for (const connections of levels) {
-        const measured = await applyLoad({ ...target, connections, ms: workload.ms, probe: true });
+        const load = { ...target, connections, ms: workload.ms, probe: true };
+        const measured = await applyLoad(server, load);
         const key = `${name}|${connections}`;
         cells.set(key, [...(cells.get(key) ?? []), measured]);
       }
@@ -54,15 +55,17 @@ async function measureRounds(workload: Workload, rounds: number): Promise<Cells>
   return cells;
 }
 
+const cpuUsOf = ({ cpuUs }: Measured): number => cpuUs ?? Number.NaN;
+
 function print({ name: model, ms }: Workload, cells: Cells): void {
   const write = (line: string): void => void process.stdout.write(`${line}\n`);
   write(`\n### ${model}, ${ms / 1000} s a cell: median (lowest–highest round)\n`);
-  write("| session in | connections | requests/s | P50 ms | P99 ms | slowest health answer ms |");
-  write("|---|---|---|---|---|---|");
+  write("| session in | connections | requests/s | P50 ms | P99 ms | CPU µs | worst health ms |");
+  write("|---|---|---|---|---|---|---|");
   for (const [key, rounds] of cells) {
     const [variant, connections] = key.split("|");
     const of = (pick: (each: Measured) => number): string => shown(summarize(rounds.map(pick)));
-    const columns = [of((x) => x.perSecond), of((x) => x.p50), of((x) => x.p99)];
+    const columns = [of((x) => x.perSecond), of((x) => x.p50), of((x) => x.p99), of(cpuUsOf)];
     const health = of((x) => x.probeMaxMs ?? Number.NaN);
     write(`| ${variant} | ${connections} | ${columns.join(" | ")} | ${health} |`);
     const failures = rounds.reduce((sum, each) => sum + each.failures, 0);

@@ -4,6 +4,7 @@
  */
 import { fork } from "node:child_process";
 import { connect } from "node:net";
+import { cpuMs } from "./server.ts";
 import { percentile } from "./stats.ts";
 
 export type Load = {
@@ -21,13 +22,22 @@ export type Measured = {
   readonly p50: number;
   readonly p95: number;
   readonly p99: number;
+  readonly requests: number;
   readonly failures: number;
+  /** CPU time of the server per request, in microseconds. */
+  readonly cpuUs?: number;
   /** The slowest health answer, if probed. */
   readonly probeMaxMs?: number;
 };
 
-/** Applies a load from another process, and returns what it saw. */
-export async function applyLoad(load: Load): Promise<Measured> {
+/** Applies a load from another process to a server, and returns what was seen of both. */
+export async function applyLoad(server: { pid: number }, load: Load): Promise<Measured> {
+  const before = cpuMs(server.pid);
+  const measured = await generate(load);
+  return { ...measured, cpuUs: ((cpuMs(server.pid) - before) * 1000) / measured.requests };
+}
+
+async function generate(load: Load): Promise<Measured> {
   const { promise, resolve, reject } = Promise.withResolvers<Measured>();
   const child = fork(import.meta.filename, [], { stdio: "inherit" });
   child.once("message", (measured) => resolve(measured as Measured));
@@ -111,6 +121,7 @@ async function measure(load: Load): Promise<Measured> {
     p50: percentile(latencies, 50),
     p95: percentile(latencies, 95),
     p99: percentile(latencies, 99),
+    requests: latencies.length,
     failures: tally.failures,
   };
   return load.probe === true

@@ -2,7 +2,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { cpus } from "node:os";
+import { cpus, loadavg } from "node:os";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -28,6 +28,7 @@ type Row = {
   p50Ms: Summary;
   p95Ms: Summary;
   p99Ms: Summary;
+  cpuUs: Summary;
   failures: number;
 };
 
@@ -37,26 +38,31 @@ const results = new URL("../../../docs/results/predictor.json", import.meta.url)
 export async function main(args: string[]): Promise<void> {
   const options = { rounds: { type: "string", default: "5" }, model: { type: "string" } } as const;
   const { values } = parseArgs({ args, options });
+  const loadBefore = loadavg()[0] ?? 0;
   const ceiling = await generatorCeiling();
   const rows: Row[] = [];
   for (const workload of await workloads()) {
     if ((values.model ?? workload.name) !== workload.name) continue;
     rows.push(...(await measureRounds(workload, Number(values.rounds))));
   }
-  print(rows, ceiling);
+  const otherLoad = { loadBefore, loadAfter: loadavg()[0] ?? 0 };
+  print(rows, ceiling, loadBefore);
   if (values.model !== undefined) return; // a part of the results must not replace the whole
   mkdirSync(new URL(".", results), { recursive: true });
   const machine = `${cpus().length} x ${cpus()[0]?.model ?? "unknown"}, Node ${process.version}`;
   const { rounds } = values;
-  writeFileSync(results, `${JSON.stringify({ machine, rounds, ceiling, rows }, null, 2)}\n`);
+  writeFileSync(
+    results,
+    `${JSON.stringify({ machine, ...otherLoad, rounds, ceiling, rows }, null, 2)}\n`,
+  );
 }
 
 /** What the load generator reaches against a server that does nothing. */
 async function generatorCeiling(): Promise<number> {
   await using server = await startServer("bare-server.ts", {});
   const load = { port: server.port, path: "/", body: "{}", connections: 32 };
-  await applyLoad({ ...load, ms: 1000 });
-  return (await applyLoad({ ...load, ms: 3000 })).perSecond;
+  await applyLoad(server, { ...load, ms: 1000 });
+  return (await applyLoad(server, { ...load, ms: 3000 })).perSecond;
 }
 
 async function measureRounds(workload: Workload, rounds: number): Promise<Row[]> {
@@ -82,6 +88,7 @@ async function measureRounds(workload: Workload, rounds: number): Promise<Row[]>
       p50Ms: of((each) => each.p50),
       p95Ms: of((each) => each.p95),
       p99Ms: of((each) => each.p99),
+      cpuUs: of((each) => each.cpuUs ?? Number.NaN),
       failures: measured.reduce((sum, each) => sum + each.failures, 0),
     };
   });
@@ -96,10 +103,11 @@ async function measureAll(
     contestant === "ours" ? await startOurs(workload) : await startNaive(workload);
   const path = `/v2/models/${workload.name}/infer`;
   const target = { port: server.port, path, body: workload.body };
-  await applyLoad({ ...target, connections: 4, ms: workload.ms / 2 });
+  await applyLoad(server, { ...target, connections: 4, ms: workload.ms / 2 });
   const measured: [number, Measured][] = [];
   for (const connections of levels) {
-    measured.push([connections, await applyLoad({ ...target, connections, ms: workload.ms })]);
+    const load = { ...target, connections, ms: workload.ms };
+    measured.push([connections, await applyLoad(server, load)]);
   }
   return measured;
 }
@@ -123,6 +131,7 @@ async function startOurs({ name, path }: Workload): Promise<RunningServer> {
     child.stdout.resume();
     return {
       port,
+      pid: child.pid ?? 0,
       [Symbol.asyncDispose]: async () => {
         child.kill("SIGTERM");
         await ended;
@@ -141,14 +150,17 @@ function rawRun({ path, body, ms }: Workload): Measured {
   ) as Measured;
 }
 
-function print(rows: readonly Row[], ceiling: number): void {
+function print(rows: readonly Row[], ceiling: number, loadBefore: number): void {
   const write = (line: string): void => void process.stdout.write(`${line}\n`);
   write(`The load generator alone reaches ${short(ceiling)} requests/s at 32 connections.`);
+  write(`Load average when it began: ${short(loadBefore)} on ${cpus().length} CPUs.`);
   write("Medians of interleaved rounds (lowest–highest).\n");
-  write("| model | server | connections | requests/s | P50 ms | P95 ms | P99 ms |");
-  write("|---|---|---|---|---|---|---|");
+  write("| model | server | connections | requests/s | P50 ms | P95 ms | P99 ms | CPU µs |");
+  write("|---|---|---|---|---|---|---|---|");
   for (const row of rows) {
-    const columns = [row.perSecond, row.p50Ms, row.p95Ms, row.p99Ms].map(shown).join(" | ");
+    const columns = [row.perSecond, row.p50Ms, row.p95Ms, row.p99Ms, row.cpuUs]
+      .map(shown)
+      .join(" | ");
     write(`| ${row.model} | ${row.contestant} | ${row.connections} | ${columns} |`);
     if (row.failures > 0) write(`  !! ${row.failures} requests failed`);
   }

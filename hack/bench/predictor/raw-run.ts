@@ -12,6 +12,7 @@ const session = await openSession(await importRuntime(), { path, threads, optimi
 const { inputs, outputs } = decodeInfer(Buffer.from(body), session.signature);
 for (let warm = 0; warm < 5; warm++) await session.run(inputs, outputs);
 const times: number[] = [];
+const before = process.cpuUsage();
 const end = performance.now() + ms;
 for (let now = performance.now(); now < end;) {
   await session.run(inputs, outputs);
@@ -19,6 +20,8 @@ for (let now = performance.now(); now < end;) {
   times.push(then - now);
   now = then;
 }
+const { user, system } = process.cpuUsage(before);
+const cpuUsed = user + system;
 const total = times.reduce((sum, each) => sum + each, 0);
 const ascending = Float64Array.from(times).sort();
 const measured: Measured = {
@@ -26,6 +29,8 @@ const measured: Measured = {
   p50: percentile(ascending, 50),
   p95: percentile(ascending, 95),
   p99: percentile(ascending, 99),
+  requests: times.length,
   failures: 0,
+  cpuUs: cpuUsed / times.length,
 };
 process.stdout.write(JSON.stringify(measured));

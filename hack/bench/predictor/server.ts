@@ -1,9 +1,10 @@
 /** Starting and ending the servers under test, each in a process of its own. */
 import { fork } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-export type RunningServer = AsyncDisposable & { readonly port: number };
+export type RunningServer = AsyncDisposable & { readonly port: number; readonly pid: number };
 
 /** Forks a server program, which sends its port when it serves. */
 export async function startServer(program: string, options: object): Promise<RunningServer> {
@@ -16,11 +17,26 @@ export async function startServer(program: string, options: object): Promise<Run
   ]);
   return {
     port: Number(port),
+    pid: child.pid ?? 0,
     [Symbol.asyncDispose]: async () => {
       child.kill("SIGKILL");
       await ended;
     },
   };
+}
+
+/** Linux counts CPU time in hundredths of a second, on every platform that Node supports. */
+const tickMs = 10;
+
+/**
+ * CPU time that a process and its children have used. Other work on the machine makes requests take
+ * longer, but hardly makes them cost more: the figure to trust on a busy machine.
+ */
+export function cpuMs(pid: number): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ");
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  const own = (Number(fields[11]) + Number(fields[12])) * tickMs;
+  return children.filter(Boolean).reduce((sum, child) => sum + cpuMs(Number(child)), own);
 }
 
 /** For the programs: what startServer gave them. */
