@@ -46,13 +46,13 @@ export async function runCommand(
     cwd: options.cwd,
     env: options.env ?? process.env,
     stdio: ["pipe", "pipe", "pipe"],
-    timeout: options.timeoutMs ?? TIMEOUT_MS,
-    killSignal: "SIGKILL",
   });
   child.stdin.on("error", () => {
     // A command may end without reading its input; its exit code says whether that was right.
   });
   child.stdin.end(options.input ?? "");
+  // Not spawn's own timeout: its timer outlives a command that could not be started.
+  const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? TIMEOUT_MS);
   const exited = new Promise<{ code: number | null; signal: string | null }>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code, signal) => resolve({ code, signal }));
@@ -75,6 +75,8 @@ export async function runCommand(
       throw error;
     }
     throw new CommandError(`${line}: could not run: ${String(error)}`, { cause: error });
+  } finally {
+    clearTimeout(timer);
   }
 }
 
