@@ -57,6 +57,12 @@ export async function runPredictor(invocation: Invocation): Promise<void> {
     const terminationLog = invocation.environment["TERMINATION_LOG"] || "/dev/termination-log";
     end({ terminationLog }, exitCodes.usage, error.message);
   }
+  const checked = config;
+  // Nothing is known of the state after a mistake of ours: the next process has a good one.
+  process.on("uncaughtException", (error) => {
+    process.stderr.write(`${error.stack ?? ""}\n`);
+    end(checked, exitCodes.software, error.message);
+  });
   try {
     await new Predictor(config, invocation.entry).run();
   } catch (error) {
