@@ -103,7 +103,9 @@ async function predict(url: string): Promise<boolean> {
   return flowers.map(({ className }) => className).join() === CLASSES.join();
 }
 
-/** Both tensors of the answer beside the rows of the request, which holds one flower of each class. */
+/**
+ * Both tensors of the answer beside the rows of the request, which holds one flower of each class.
+ */
 function readFlowers(request: string, answer: string): Flower[] {
   const { inputs } = JSON.parse(request) as { inputs: [{ data: number[][] }] };
   const { outputs } = JSON.parse(answer) as { outputs: Tensor[] };

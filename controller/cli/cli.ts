@@ -21,7 +21,10 @@ const COMMANDS: ReadonlyMap<string, Entry> = new Map([
   ],
 ]);
 
-/** Runs the program with the arguments after its name; resolves with the exit code and never rejects. */
+/**
+ * Runs the program with the arguments after its name; resolves with the exit code and never
+ * rejects.
+ */
 export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
   const [first, ...rest] = args;
   try {

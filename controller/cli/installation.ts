@@ -3,7 +3,10 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Where manifests say that the installation is, whatever folder it really has (docs/runtime-contract.md). */
+/**
+ * Where manifests say that the installation is, whatever folder it really has (docs/runtime-
+ * contract.md).
+ */
 export const NOMINAL_ROOT = "/opt/pilotlight";
 
 export interface Installation {

@@ -39,8 +39,9 @@ const PANIC_RATIO = 2;
 const SCALE_DOWN_RATIO = 2;
 
 /**
- * ceil(average load / target) over the stable window; over the panic window instead when that asks for twice the present
- * number, and then nothing is taken away until a stable window has passed without panic.
+ * ceil(average load / target) over the stable window; over the panic window instead when that asks
+ * for twice the present number, and then nothing is taken away until a stable window has passed
+ * without panic.
  * https://knative.dev/docs/serving/autoscaling/kpa-specific/
  */
 export function autoscale(policy: ScalePolicy, input: ScaleInput): ScaleDecision {

@@ -44,7 +44,9 @@ export function failureOf(ending: Ending): Failure {
 
 const WORDS_LINES_MAX = 5;
 
-/** What somebody who left no last words said last: the error of a stack trace, else the last lines. */
+/**
+ * What somebody who left no last words said last: the error of a stack trace, else the last lines.
+ */
 export function wordsOf(lines: readonly string[]): string {
   const error = lines.findLast((line) => /^(Uncaught )?[A-Z]\w*(Error|Exception)\b/.test(line));
   return error ?? lines.slice(-WORDS_LINES_MAX).join("\n").trim();

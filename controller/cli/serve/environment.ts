@@ -45,7 +45,8 @@ export function predictorEnvironment(
     CONTAINER_CONCURRENCY: String(plan.containerConcurrency),
     REQUEST_TIMEOUT_SECONDS: String(plan.timeoutSeconds),
     TERMINATION_LOG: place.terminationLog,
-    // Standard input is a pipe from this program: its end tells the predictor that nobody is left to serve.
+    // Standard input is a pipe from this program: its end tells the predictor that nobody is left
+    // to serve.
     PARENT_LIVENESS: "stdin",
   };
 }

@@ -89,7 +89,9 @@ export class Fleet<P extends Process> {
       : { failure: this.#lastFailure, untilMs: this.#retryAtMs };
   }
 
-  /** The least busy process with room for one more request, which is counted as its own from now on. */
+  /**
+   * The least busy process with room for one more request, which is counted as its own from now on.
+   */
   take(): Member<P> | undefined {
     const { containerConcurrency } = this.#options.plan;
     const limit = containerConcurrency === 0 ? Infinity : containerConcurrency;

@@ -1,4 +1,7 @@
-/** The one port: a request finds its service, waits for a process, goes through it, and is answered within its time. */
+/**
+ * The one port: a request finds its service, waits for a process, goes through it, and is answered
+ * within its time.
+ */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { failureOf } from "./ending.ts";
@@ -167,8 +170,8 @@ class Visit {
 }
 
 /**
- * Reads what is still coming of a request that is answered already. Closed at once with bytes unread, the connection would be
- * reset and the answer lost on its way.
+ * Reads what is still coming of a request that is answered already. Closed at once with bytes
+ * unread, the connection would be reset and the answer lost on its way.
  */
 function discardRest(request: IncomingMessage): void {
   if (request.complete || request.destroyed) {

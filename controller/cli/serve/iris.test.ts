@@ -1,12 +1,13 @@
 /** The real program with the real predictor and the real iris model. */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, it } from "mocha";
+import { afterEach, beforeEach, describe, it } from "mocha";
 import { CliProcess, gone, groupMembers } from "./testing/cli-process.ts";
 
 const EXAMPLE = fileURLToPath(new URL("../../../examples/iris/", import.meta.url));
-const FLAGS = ["--port", "0", "--log-format", "json"];
 
 interface Answer {
   readonly outputs: readonly { readonly name: string; readonly data: readonly number[] }[];
@@ -21,17 +22,24 @@ async function labels(url: string): Promise<readonly number[] | undefined> {
   return outputs.find(({ name }) => name === "label")?.data;
 }
 
-describe("pilotlight serve examples/iris", () => {
+describe("pilotlight serve examples/iris", function () {
+  // Programs are started, and the machine may be busy with other things.
+  this.timeout(60_000);
+
+  let folder: string;
+
+  beforeEach(async () => (folder = await mkdtemp(path.join(tmpdir(), "pilotlight-test-"))));
+  // What a program that was killed could not tidy up goes with it.
+  afterEach(async () => await rm(folder, { recursive: true, force: true }));
+
+  function start(...args: string[]): CliProcess {
+    const fixed = ["--port", "0", "--log-format", "json"];
+    return new CliProcess(["serve", ...args, ...fixed], { TMPDIR: folder });
+  }
+
   it("answers from zero, many at once, and goes back to zero without an executor left", async () => {
     const manifest = `${EXAMPLE}isvc.yaml`;
-    await using cli = new CliProcess([
-      "serve",
-      "-f",
-      manifest,
-      "--scale-to-zero-after",
-      "1s",
-      ...FLAGS,
-    ]);
+    await using cli = start("-f", manifest, "--scale-to-zero-after", "1s");
     const { url } = await cli.next("listening");
     assert.deepEqual(await labels(url), [0, 1, 2]);
     const { pid } = await cli.next("ready");
@@ -45,7 +53,7 @@ describe("pilotlight serve examples/iris", () => {
   });
 
   it("serves a folder, starts again after a crash, and ends cleanly with Ctrl-C", async () => {
-    await using cli = new CliProcess(["serve", `${EXAMPLE}model/iris.onnx`, ...FLAGS]);
+    await using cli = start(`${EXAMPLE}model/iris.onnx`);
     const { url } = await cli.next("listening");
     await labels(url);
     const first = await cli.next("ready");
@@ -61,7 +69,7 @@ describe("pilotlight serve examples/iris", () => {
   });
 
   it("leaves neither predictor nor executor behind when it is itself killed", async () => {
-    await using cli = new CliProcess(["serve", `${EXAMPLE}model/iris.onnx`, ...FLAGS]);
+    await using cli = start(`${EXAMPLE}model/iris.onnx`);
     const { url } = await cli.next("listening");
     await labels(url);
     const { pid } = await cli.next("ready");
@@ -73,7 +81,7 @@ describe("pilotlight serve examples/iris", () => {
   });
 
   it("answers with the predictor's own last words when there is no model", async () => {
-    await using cli = new CliProcess(["serve", `${EXAMPLE}README.md`, ...FLAGS]);
+    await using cli = start(`${EXAMPLE}README.md`);
     const { url } = await cli.next("listening");
     const response = await fetch(`${url}/v2/models/readme/infer`, { method: "POST", body: "{}" });
     assert.equal(response.status, 503);

@@ -20,16 +20,18 @@ export interface ServeFlags {
 export const SERVE_HELP = `Usage: pilotlight serve -f FILE... [FLAGS]
        pilotlight serve MODEL... [FLAGS]
 
-Serves models on this machine, without a cluster: predictor processes behind one port, started by the first
-request, as many as the load asks for, and gone after a time without requests. Ctrl-C ends it.
+Serves models on this machine, without a cluster: predictor processes behind one port, started
+by the first request, as many as the load asks for, and gone after a time without requests.
+Ctrl-C ends it.
 
-  -f, --filename FILE          manifest with one or several InferenceServices; - is standard input; may be repeated
+  -f, --filename FILE          manifest with one or several InferenceServices; - is standard input;
+                               may be repeated
   MODEL                        model file, folder with a model, or s3:// or https:// URI
 
       --host ADDRESS           address to listen on (127.0.0.1)
       --port PORT              port to listen on; 0 takes a free one (8080)
-      --scale-to-zero-after T  time without requests after which no process is left, e.g. 90s, 5m; load is
-                               averaged over the same time (60s)
+      --scale-to-zero-after T  time without requests after which no process is left, e.g. 90s, 5m;
+                               load is averaged over the same time (60s)
       --log-format text|json   lines for people or for machines (text)
       --verbose                the predictors' own lines, too
       --predictor FILE         program to run instead of Pilotlight's predictor, by this Node

@@ -1,4 +1,7 @@
-/** InferenceService → what is to run on this machine. Pure: whatever it must know of the machine is in Facts. */
+/**
+ * InferenceService → what is to run on this machine. Pure: whatever it must know of the machine is
+ * in Facts.
+ */
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { EnvVar, InferenceService, ModelSpec } from "../../api/inferenceservice.gen.ts";
@@ -67,7 +70,10 @@ const SET_BY_FIELDS: readonly string[] = [
   "REQUEST_TIMEOUT_SECONDS",
 ];
 
-/** The plan of an InferenceService that its schema has already been checked of, or all that speaks against one. */
+/**
+ * The plan of an InferenceService that its schema has already been checked of, or all that speaks
+ * against one.
+ */
 export function planService(isvc: InferenceService, facts: Facts): Planned {
   const { predictor } = isvc.spec;
   const faults = [...nameFaults(isvc.metadata.name), ...predictorFaults(isvc)];
@@ -262,7 +268,10 @@ function planStorage(model: ModelSpec, facts: Facts): PlannedStorage {
   return { uri: pathToFileURL(file).href, faults: [], notices };
 }
 
-/** The path of file:///path or /path, with /opt/pilotlight standing for the installation where it is not that itself. */
+/**
+ * The path of file:///path or /path, with /opt/pilotlight standing for the installation where it is
+ * not that itself.
+ */
 function localPath(uri: string, facts: Facts): string | undefined {
   if (!/^(file:\/\/)?\/\S+$/.test(uri)) {
     return undefined;
@@ -274,7 +283,10 @@ function localPath(uri: string, facts: Facts): string | undefined {
     : file;
 }
 
-/** In a pod, limits.cpu is what the predictor counts its threads by; here nothing else would tell it. */
+/**
+ * In a pod, limits.cpu is what the predictor counts its threads by; here nothing else would tell
+ * it.
+ */
 function threads(model: ModelSpec): Readonly<Record<string, string>> {
   const limit = String(model.resources?.limits?.["cpu"] ?? "");
   const match = /^(\d+(?:\.\d+)?)(m?)$/.exec(limit);

@@ -121,7 +121,8 @@ export class PredictorProcess implements Process {
     const child = spawn(process.execPath, [program, ...plan.args], {
       env: predictorEnvironment(plan, { port, modelDir, terminationLog }, env),
       stdio: ["pipe", "pipe", "pipe"],
-      // A process group of its own: Ctrl-C of the terminal is ours to translate, and the group can be ended as one.
+      // A process group of its own: Ctrl-C of the terminal is ours to translate, and the group can
+      // be ended as one.
       detached: true,
     });
     this.#child = child;
@@ -137,7 +138,8 @@ export class PredictorProcess implements Process {
     this.#pool = pool;
     void this.#watch(pool);
     const { exitCode, signal } = await exited;
-    // Executors outlive a predictor that was killed, and hold its output open; its process group is theirs.
+    // Executors outlive a predictor that was killed, and hold its output open; its process group is
+    // theirs.
     this.#signalGroup();
     await Promise.race([closed, delay(OUTPUT_WAIT_MS, undefined, { ref: false })]);
     const words = (await lastWords(terminationLog)) || wordsOf(this.#lastLines);
@@ -221,8 +223,8 @@ async function lastWords(file: string): Promise<string> {
 }
 
 /**
- * A port of the loopback interface that is free now. Somebody may take it before the predictor listens; then that start fails
- * and the next one gets another.
+ * A port of the loopback interface that is free now. Somebody may take it before the predictor
+ * listens; then that start fails and the next one gets another.
  */
 async function freePort(): Promise<number> {
   const server = createServer();

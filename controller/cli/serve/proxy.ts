@@ -79,8 +79,9 @@ export function exchange(
 }
 
 /**
- * The body through a stream of its own: the client library destroys what it is given when an exchange fails, and the rest of
- * the request is then still to be read, so that the answer arrives and the connection can be used again.
+ * The body through a stream of its own: the client library destroys what it is given when an
+ * exchange fails, and the rest of the request is then still to be read, so that the answer arrives
+ * and the connection can be used again.
  */
 function bodyOf(request: IncomingMessage): PassThrough | null {
   const { "content-length": length, "transfer-encoding": coding } = request.headers;

@@ -1,7 +1,10 @@
 /** Checks a value against the part of OpenAPI's schemas that crds/ uses. Pure. */
 import { nearest } from "../nearest.ts";
 
-/** An openAPIV3Schema, or a part of one. CEL rules are not read: plan.ts says the few that matter here. */
+/**
+ * An openAPIV3Schema, or a part of one. CEL rules are not read: plan.ts says the few that matter
+ * here.
+ */
 export interface Schema {
   readonly type?: string;
   readonly properties?: Readonly<Record<string, Schema>>;

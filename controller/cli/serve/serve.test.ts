@@ -1,4 +1,6 @@
-/** The real program with real processes that keep the runtime contract (testing/contract-server.ts). */
+/**
+ * The real program with real processes that keep the runtime contract (testing/contract-server.ts).
+ */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
@@ -30,7 +32,10 @@ function manifest({ name = "iris", args = [], env = [], predictor = {} }: Manife
   });
 }
 
-describe("pilotlight serve", () => {
+describe("pilotlight serve", function () {
+  // Programs are started, and the machine may be busy with other things.
+  this.timeout(60_000);
+
   let folder: string;
   let agent: Agent;
 

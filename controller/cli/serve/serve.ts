@@ -1,4 +1,6 @@
-/** Serving on this machine: services, their processes and the port in front of them, put together. */
+/**
+ * Serving on this machine: services, their processes and the port in front of them, put together.
+ */
 import { rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import type { Server } from "node:http";

@@ -72,8 +72,8 @@ export class Service<P extends Process> {
   }
 
   /**
-   * Lets a request in, at once or later, or refuses it. The function returned is to be called when the request is over,
-   * whatever became of it; more calls do nothing.
+   * Lets a request in, at once or later, or refuses it. The function returned is to be called when
+   * the request is over, whatever became of it; more calls do nothing.
    */
   enter(visitor: Visitor<P>): () => void {
     const nowMs = this.#options.nowMs();
@@ -107,7 +107,8 @@ export class Service<P extends Process> {
     }
     const sample = this.#meter.sample(nowMs);
     if (this.#fleet.live === 0 && this.inside === 0 && this.plan.scale.minReplicas === 0) {
-      // Nothing is kept of the time at zero: the first seconds after waking are not to be averaged with the sleep.
+      // Nothing is kept of the time at zero: the first seconds after waking are not to be averaged
+      // with the sleep.
       this.#samples = [];
       this.#panicUntilMs = 0;
       return;
@@ -117,7 +118,10 @@ export class Service<P extends Process> {
     this.#scale(nowMs);
   }
 
-  /** Takes no more requests, lets those inside finish, then ends the processes; resolves when all are gone. */
+  /**
+   * Takes no more requests, lets those inside finish, then ends the processes; resolves when all
+   * are gone.
+   */
   async drain(): Promise<void> {
     this.#closing = true;
     this.#endWhenEmpty();
@@ -165,7 +169,9 @@ export class Service<P extends Process> {
     this.#endWhenEmpty();
   }
 
-  /** After a crash: another process takes what waits, or a new one at once, or all are told why not. */
+  /**
+   * After a crash: another process takes what waits, or a new one at once, or all are told why not.
+   */
   #recover(): void {
     const nowMs = this.#options.nowMs();
     const blocked = this.#fleet.blocked(nowMs);

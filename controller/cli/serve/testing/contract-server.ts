@@ -1,6 +1,7 @@
 /**
  * The smallest program that keeps docs/runtime-contract.md, for tests of what runs it. `--` flags come from model.args:
- * --start-ms N, --fail CODE:WORDS, --answer-ms N. POST …/infer echoes; GET /env shows its environment; POST /die crashes.
+ * --start-ms N, --fail CODE:WORDS, --answer-ms N. POST …/infer echoes; GET /env shows its
+ * environment; POST /die crashes.
  */
 import { writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
