@@ -56,6 +56,15 @@ describe("examples/voice-activity", () => {
     assert.ok(tone < 0.1, `tone ${tone}`);
   });
 
+  it("remembers what it heard, through what the client sends back", async () => {
+    const [first, second] = makeSound("voice");
+    assert.ok(first !== undefined && second !== undefined);
+    const { state } = await hear(first, initialState());
+    const remembering = (await hear(second, state)).probability;
+    const forgetful = (await hear(second, initialState())).probability;
+    assert.ok(Math.abs(remembering - forgetful) > 0.01, `${remembering} and ${forgetful}`);
+  });
+
   it("tells one listener from another, though they ask at the same time", async () => {
     const alone = [await listen(makeSound("voice")), await listen(makeSound("silence"))];
     const together = await Promise.all([listen(makeSound("voice")), listen(makeSound("silence"))]);

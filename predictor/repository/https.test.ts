@@ -59,8 +59,10 @@ describe("a model behind https", () => {
   it("is fetched, and only again when it changed", () =>
     inFolder(async (folder) => {
       let state = "one";
+      let unchanged = 0;
       await using server = await startWebServer(({ headers }, reply) => {
         const etag = `"${state}"`;
+        if (headers["if-none-match"] === etag) unchanged += 1;
         if (headers["if-none-match"] === etag) return void reply.writeHead(304).end();
         reply.writeHead(200, { etag }).end(`model ${state}`);
       });
@@ -69,6 +71,7 @@ describe("a model behind https", () => {
       assert.deepEqual(first.files, ["model.onnx"]);
       assert.equal(String(first.contents[0]), "model one");
       assert.equal(String((await fetch(uri, folder)).contents[0]), "model one");
+      assert.equal(unchanged, 1);
       state = "two";
       assert.equal(String((await fetch(uri, folder)).contents[0]), "model two");
       const kept = await readdir(join(folder, ".pilotlight"));
@@ -264,6 +267,11 @@ describe("a model behind https", () => {
   for (const { handler, code, says, why } of refused) {
     it(`refuses ${why} (${code})`, () => assertRefused(handler, code, says));
   }
+
+  it("refuses an archive without a model, and keeps nothing of it", async () => {
+    const archive = await tarGz([{ name: "src/train.py", content: "import torch" }]);
+    await assertRefused((_, reply) => void reply.end(archive), "not-found", /no \.onnx file there/);
+  });
 
   it("leaves nothing behind when it is aborted", () =>
     inFolder(async (folder) => {

@@ -193,13 +193,17 @@ function suite(): void {
     });
     const tokenFile = join(root, "token");
     await writeFile(tokenFile, "ey.token\n");
-    const found = await resolve("s3://models/vote/", {
-      AWS_ACCESS_KEY_ID: "",
-      AWS_SECRET_ACCESS_KEY: "",
-      AWS_WEB_IDENTITY_TOKEN_FILE: tokenFile,
-      AWS_ROLE_ARN: "arn:aws:iam::1:role/models",
-      AWS_ENDPOINT_URL_STS: sts.url,
-    });
+    const found = await resolve(
+      "s3://models/vote/",
+      {
+        AWS_ACCESS_KEY_ID: "",
+        AWS_SECRET_ACCESS_KEY: "",
+        AWS_WEB_IDENTITY_TOKEN_FILE: tokenFile,
+        AWS_ROLE_ARN: "arn:aws:iam::1:role/models",
+        AWS_ENDPOINT_URL_STS: sts.url,
+      },
+      { modelDir: join(root, "identity") },
+    );
     assert.equal(found.versions.length, 1);
     const form = new URLSearchParams(bodies.join(""));
     assert.equal(form.get("WebIdentityToken"), "ey.token");

@@ -83,10 +83,9 @@ export async function readText(reply: HttpReply, bytesMax: number): Promise<stri
 
 /**
  * The bytes of a body. Throws TransientError when the connection breaks or fewer bytes arrive than
- * Content-Length promised; more never do, Node ends the body there.
+ * Content-Length promised, which Node reports alike; more never do, Node ends the body there.
  */
 export async function* receive(reply: HttpReply): AsyncGenerator<Buffer> {
-  const promised = parseLength(reply.headers["content-length"]);
   let bytes = 0;
   try {
     for await (const chunk of reply.body as AsyncIterable<Buffer>) {
@@ -94,12 +93,8 @@ export async function* receive(reply: HttpReply): AsyncGenerator<Buffer> {
       yield chunk;
     }
   } catch (cause) {
-    throw new TransientError(`the connection broke after ${bytes} of ${promised ?? "?"} bytes`, {
-      cause,
-    });
-  }
-  if (promised !== undefined && bytes !== promised) {
-    throw new TransientError(`${bytes} bytes arrived where ${promised} were promised`);
+    const promised = parseLength(reply.headers["content-length"]) ?? "an unknown number of";
+    throw new TransientError(`the connection broke after ${bytes} of ${promised} bytes`, { cause });
   }
 }
 
