@@ -25,7 +25,7 @@ const GLYPHS: Readonly<Record<string, readonly number[]>> = {
 };
 const [GLYPH_WIDTH, GLYPH_HEIGHT] = [5, 7];
 
-/** Draws a word, its edges softened as a camera softens them. Throws for a letter without a glyph. */
+/** Draws a word, its edges softened as a camera softens them. Throws for an unknown letter. */
 export function drawText(text: string): Picture {
   const columns = text.length * (GLYPH_WIDTH + 1) - 1;
   const scale = Math.min((WIDTH - 16) / columns, (HEIGHT - 12) / GLYPH_HEIGHT);

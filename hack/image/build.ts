@@ -1,6 +1,6 @@
 /**
- * Builds the images without a registry and without Docker. What did not change is not written again,
- * and the same inputs give the same image wherever they lie.
+ * Builds the images without a registry and without Docker. What did not change is not written
+ * again, and the same inputs give the same image wherever they lie.
  */
 import { existsSync } from "node:fs";
 import { mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
@@ -32,7 +32,7 @@ export type BuiltImages = Readonly<Record<ProgramName, BuiltImage>> & {
 };
 
 const OUTPUT = "build/images";
-/** Knative takes tags below this name as they are, instead of asking a registry for their digest. */
+/** Knative takes tags below this name as they are, and asks no registry for their digest. */
 const REPOSITORY = "dev.local/pilotlight";
 const PORTS = { predictor: [8080], controller: [] } as const;
 

@@ -1,7 +1,7 @@
 /**
  * The copies of models below MODEL_DIR. A copy is made in a folder of its own and appears under its
- * name complete, synced and checked, or not at all; whoever dies in between leaves a folder that the
- * next start removes.
+ * name complete, synced and checked, or not at all; whoever dies in between leaves a folder that
+ * the next start removes.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";

@@ -123,7 +123,7 @@ async function makeFolders(
 
 /**
  * The segments of an entry's name; undefined if it is absolute, climbs, or is longer or deeper than
- * any model needs. A backslash is a separator to some tools and a letter to others, so it is neither.
+ * any model needs. A backslash is a separator to some tools, a letter to others: it is refused.
  */
 export function parseEntryName(name: string): string[] | undefined {
   if (name.length > NAME_LENGTH_MAX || /[\\\p{Cc}]/u.test(name)) return undefined;

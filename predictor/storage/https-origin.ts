@@ -37,7 +37,7 @@ async function fetchOnce(url: URL, { into, known, context }: Attempt): Promise<F
   return { kind: "fetched", validator: reply.headers.etag };
 }
 
-/** Follows a few redirects; nothing secret is ever sent along, for nothing secret is sent at all. */
+/** Follows a few redirects; nothing secret is sent along, for nothing secret is sent at all. */
 async function follow(
   start: URL,
   known: string | undefined,

@@ -29,7 +29,7 @@ export async function probeLocal(path: string, shown: string): Promise<LocalKind
   throw new StorageError("invalid", `${shown}: is neither a regular file nor a folder`);
 }
 
-/** The names in a folder and in its folders, links followed: mounted ConfigMaps are made of them. */
+/** The names in a folder and in its folders, links followed: ConfigMaps are mounted as links. */
 export async function listLocal(path: string, shown: string): Promise<FolderListing> {
   try {
     const files: string[] = [];

@@ -208,8 +208,8 @@ async function fetchFile(
 }
 
 /**
- * The MD5 of an object, if its ETag is one: that of a single upload is, unless it was encrypted with
- * a key of KMS or of the customer; that of a multipart upload ends in a dash and the parts' number.
+ * The MD5 of an object, if its ETag is one: that of a single upload is, unless it was encrypted
+ * with a key of KMS or of the customer; that of a multipart upload ends in a dash and the parts' number.
  */
 function selectMd5({ headers }: HttpReply): string | undefined {
   if (String(headers["x-amz-server-side-encryption"] ?? "").startsWith("aws:kms")) return undefined;

@@ -5,8 +5,8 @@ export type StorageErrorCode = "not-found" | "access-denied" | "unavailable" | "
 const MESSAGE_LENGTH_MAX = 1024;
 
 /**
- * A model could not be had. The message is one printable line: what, where, what to do. It may quote
- * a server, so it is cleaned and shortened here, once, whoever wrote it.
+ * A model could not be had. The message is one printable line: what, where, what to do. It may
+ * quote a server, so it is cleaned and shortened here, once, whoever wrote it.
  */
 export class StorageError extends Error {
   override readonly name = "StorageError";

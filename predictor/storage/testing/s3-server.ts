@@ -50,7 +50,7 @@ export async function startS3Server(root: string): Promise<S3Server> {
   };
 }
 
-/** The server prints its address once it listens. Its output is read on: it would block or break. */
+/** The server prints its address once it listens. Its output is read on, or it would block. */
 function listening(server: ChildProcessByStdio<null, Readable, Readable>): Promise<void> {
   let said = "";
   return new Promise((resolve, reject) => {
