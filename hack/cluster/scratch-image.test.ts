@@ -88,6 +88,7 @@ async function untar(bytes: Buffer): Promise<Map<string, { mode: number; body: B
     for await (const chunk of entry as AsyncIterable<Buffer>) {
       chunks.push(chunk);
     }
+    assert.ok(!entries.has(entry.header.name), `${entry.header.name} is there twice`);
     entries.set(entry.header.name, { mode: entry.header.mode ?? 0, body: Buffer.concat(chunks) });
   }
   return entries;
