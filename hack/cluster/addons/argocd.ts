@@ -133,6 +133,8 @@ function applicationController(of: {
       `--app-resync=${of.resyncSeconds}`,
       "--app-resync-jitter=0",
       "--self-heal-timeout-seconds=1",
+      // Otherwise a resource's health and its message are in Redis alone.
+      "--persist-resource-health",
     ],
     isReady: httpReady("/healthz"),
   };
