@@ -15,6 +15,7 @@ import type { Metrics } from "./ops/metrics.ts";
 import { startOpsServer } from "./ops/server.ts";
 import type { Outcome } from "./outcome.ts";
 import { reconcile } from "./reconcile.ts";
+import { reportStatus } from "./status-metrics.ts";
 import { watchedKinds, watchMappings } from "./watches.ts";
 
 export interface AppOptions {
@@ -58,6 +59,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     metrics,
     ...(elector === undefined ? {} : { fence: elector }),
   });
+  reportStatus(cluster, metrics);
   const queue = new WorkQueue({ name: CONTROLLER, metrics });
   metrics.observeQueue(queue);
   const ops = await startOpsServer({

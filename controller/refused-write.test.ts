@@ -39,6 +39,11 @@ describe("refused writes", () => {
       reason: "KnativeNotInstalled",
     },
     {
+      why: "a field has the wrong type",
+      error: failure(500, "failed to create typed patch object: expected string", ""),
+      reason: "KnativeRefused",
+    },
+    {
       why: "the webhook is dead",
       error: failure(
         500,

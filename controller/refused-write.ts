@@ -32,6 +32,10 @@ export function refusalOf(error: unknown): Refusal | undefined {
           "the cluster does not serve services.serving.knative.dev/v1: install Knative Serving",
       };
     case 500:
+      // A field of the wrong type comes as an internal error from server-side apply.
+      if (words.includes("failed to create typed patch object")) {
+        return { reason: "KnativeRefused", message: words };
+      }
       return words.includes("failed calling webhook")
         ? {
             reason: "KnativeUnavailable",
