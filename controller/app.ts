@@ -102,10 +102,12 @@ function electorOf({ config, log, metrics }: AppOptions, http: KubeHttp): Electo
 }
 
 function unready(cluster: KubeCluster): readonly string[] {
-  return cluster
-    .status()
-    .filter((watched) => !watched.synced)
-    .map((watched) => `${watched.kind} has not been listed yet`);
+  return cluster.hasSynced()
+    ? []
+    : cluster
+        .status()
+        .filter((watched) => !watched.synced)
+        .map(({ kind, trouble }) => `${kind} has not been listed yet: ${trouble ?? "be patient"}`);
 }
 
 async function reconcileKey(

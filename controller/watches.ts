@@ -33,8 +33,8 @@ export function watchedKinds(scope: Scope): readonly WatchedKind[] {
   };
   const everywhere: readonly WatchedKind[] = [
     { kind: INFERENCE_SERVICE },
-    { kind: KNATIVE_SERVICE, ...children },
-    { kind: KNATIVE_REVISION, ...children },
+    { kind: KNATIVE_SERVICE, ...children, optional: true },
+    { kind: KNATIVE_REVISION, ...children, optional: true },
     { kind: POD, ...children, transform: (object) => slimPod(object) },
   ];
   const scoped =

@@ -23,6 +23,11 @@ export interface WatchedKind {
    * Makes objects smaller before they are cached; drops managedFields unless told. Must not throw.
    */
   readonly transform?: Transform;
+  /**
+   * Whether a cluster that does not serve this kind counts as synced: reads find nothing then, and
+   * a write says 404 (F23).
+   */
+  readonly optional?: boolean;
   /** Labels by which `labelled` finds objects without walking the namespace. */
   readonly indexLabels?: readonly string[];
 }
@@ -52,7 +57,7 @@ export interface KubeCluster extends Cluster {
   start(): void;
   /** Ends all watches and sends the last Events; handlers hear nothing afterwards. */
   stop(): Promise<void>;
-  /** Whether every kind has been listed whole and is served. */
+  /** Whether every kind has been listed whole and is served, or is optional and is not. */
   hasSynced(): boolean;
   /** Resolves when hasSynced; rejects with the signal's reason. */
   waitForSync(signal: AbortSignal): Promise<void>;
@@ -63,10 +68,16 @@ export interface KubeCluster extends Cluster {
   readonly consistency: Consistency;
 }
 
+interface WatchedNamespace {
+  readonly namespace: string | undefined;
+  readonly optional: boolean;
+  readonly reflector: Reflector;
+}
+
 interface Watched {
   readonly store: Store;
   readonly handlers: CacheHandler[];
-  readonly reflectors: { readonly namespace: string | undefined; readonly reflector: Reflector }[];
+  readonly reflectors: WatchedNamespace[];
 }
 
 const RESYNC_MS = 600_000;
@@ -155,7 +166,11 @@ class WatchedCluster implements KubeCluster {
   }
 
   hasSynced(): boolean {
-    return this.#reflectors().every((reflector) => reflector.hasSynced());
+    return [...this.#watched.values()]
+      .flatMap(({ reflectors }) => reflectors)
+      .every(({ reflector, optional }) => {
+        return reflector.hasSynced() || (optional && reflector.status().missing);
+      });
   }
 
   waitForSync(signal: AbortSignal): Promise<void> {
@@ -201,16 +216,19 @@ class WatchedCluster implements KubeCluster {
       labelSelector,
       store: entry.store,
       onChange: (change) => this.#tell(entry, change),
-      onSynced: () => {
-        for (const check of this.#syncWaiters) check();
-      },
+      onSynced: () => this.#checkSynced(),
+      onMissing: () => this.#checkSynced(),
       clock: this.#clock,
       random: this.#random,
       log: this.#options.log,
       metrics,
     });
-    entry.reflectors.push({ namespace, reflector });
+    entry.reflectors.push({ namespace, optional: watched.optional ?? false, reflector });
     this.#watched.set(idOf(kind), entry);
+  }
+
+  #checkSynced(): void {
+    for (const check of this.#syncWaiters) check();
   }
 
   #tell(entry: Watched, event: CacheEvent): void {

@@ -27,6 +27,8 @@ export interface ReflectorOptions {
   /** Called after each complete list. */
   readonly onSynced?: () => void;
   readonly clock: Clock;
+  /** Told whenever the API server says that it does not serve the kind. */
+  readonly onMissing?: () => void;
   readonly random: Random;
   readonly log: Log;
   readonly metrics: KubeMetrics;
@@ -36,6 +38,8 @@ export interface ReflectorStatus {
   readonly kind: string;
   readonly namespace: string | undefined;
   readonly synced: boolean;
+  /** Whether the API server does not serve this kind at all. */
+  readonly missing: boolean;
   /** Everything up to this resourceVersion is in the store. */
   readonly lastSyncRV: string | undefined;
   /** Monotonic moment of the last list or frame. */
@@ -108,6 +112,7 @@ export function createReflector(options: ReflectorOptions): Reflector {
       kind: options.kind.kind,
       namespace: options.namespace,
       synced: state.synced,
+      missing: state.missing,
       lastSyncRV: state.lastSyncRV,
       lastEventAtMs: state.lastEventAtMs,
       trouble: state.trouble,
@@ -310,6 +315,7 @@ class ReflectorLoop {
         );
       }
       state.missing = true;
+      this.#options.onMissing?.();
     } else if (isGone(error)) {
       log.debug(fields, "the resourceVersion is too old: listing again");
     } else {
