@@ -187,7 +187,8 @@ function factsOf({ cluster, knativeNamespace }: ReconcileContext): ClusterFacts 
       knativeNamespace,
       name,
     );
-    // A ConfigMap without data says that everything has its default; one that is not there says nothing.
+    // A ConfigMap without data says that everything has its default; one that is not there says
+    // nothing.
     return found === undefined ? undefined : (found.data ?? {});
   });
 }

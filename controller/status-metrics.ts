@@ -1,4 +1,7 @@
-/** How the InferenceServices are, as metrics: told by the cache, so that every replica reports the same. */
+/**
+ * How the InferenceServices are, as metrics: told by the cache, so that every replica reports the
+ * same.
+ */
 import type { InferenceService } from "./api/inferenceservice.gen.ts";
 import { INFERENCE_SERVICE } from "./api/kinds.ts";
 import type { CacheEvent, KubeCluster } from "./kube/cluster.ts";

@@ -1,4 +1,7 @@
-/** F23: a cluster without Knative. The user waits in front of a status, so that is where it must be said. */
+/**
+ * F23: a cluster without Knative. The user waits in front of a status, so that is where it must be
+ * said.
+ */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, it } from "mocha";
