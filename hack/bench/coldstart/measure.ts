@@ -22,8 +22,8 @@ const NAMESPACE: Kind = {
 const WAIT_MS = 180_000;
 /** Short, so that a round takes seconds; it does not touch what a start takes. */
 const ANNOTATIONS = { "autoscaling.knative.dev/window": "6s" };
-const FLOOR_SCRIPT =
-  "require('node:http').createServer((q, s) => s.end('ok')).listen(process.env.PORT)";
+/** The least that a server can be; it ends when told, which PID 1 does not by itself. */
+const FLOOR = join(ROOT, "hack/cluster/bare-server.cjs");
 
 interface Candidate {
   readonly name: string;
@@ -36,6 +36,11 @@ async function main(rounds: number): Promise<void> {
   const cluster = await openCluster();
   const client = kube(cluster.kubeconfig);
   try {
+    await client.until(
+      `namespace ${namespace} of an earlier run is gone`,
+      async () => ((await client.get(NAMESPACE, "", namespace)) === undefined ? true : undefined),
+      2 * WAIT_MS,
+    );
     await client.apply(NAMESPACE, {
       apiVersion: "v1",
       kind: "Namespace",
@@ -75,6 +80,7 @@ async function deploy(client: Kube): Promise<readonly Candidate[]> {
   } as KubeObject);
   const iris = await untilReady(client, "iris-predictor");
   const image = iris.spec?.template?.spec?.containers[0]?.image;
+  const floor = await readFile(FLOOR, "utf8");
   await client.apply(KNATIVE_SERVICE, {
     apiVersion: KNATIVE_SERVICE.apiVersion,
     kind: KNATIVE_SERVICE.kind,
@@ -84,7 +90,7 @@ async function deploy(client: Kube): Promise<readonly Candidate[]> {
         metadata: { annotations: ANNOTATIONS },
         spec: {
           containers: [
-            { image, resources, command: ["/opt/pilotlight/node"], args: ["-e", FLOOR_SCRIPT] },
+            { image, resources, command: ["/opt/pilotlight/node"], args: ["-e", floor] },
           ],
         },
       },
