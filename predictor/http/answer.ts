@@ -1,5 +1,5 @@
 /** How answers are written: JSON bytes, and the one table from faults to statuses. */
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { ServingError } from "../errors.ts";
 import type { ServingErrorCode } from "../errors.ts";
 
@@ -44,8 +44,29 @@ export function sendError(response: ServerResponse, error: ServingError): number
   }
   const after = retryAfter[error.code];
   if (after !== undefined) response.setHeader("retry-after", after);
-  // The rest of a body that is too large isn't read: the connection can't be used again.
-  if (error.code === "too-large") response.setHeader("connection", "close");
+  if (error.code === "too-large") discardRest(response.req);
   sendJson(response, status, JSON.stringify({ error: error.message }));
   return status;
+}
+
+/** How much of a refused body, and for how long, is read to nowhere. */
+const lingerBytesMax = 16 * 1024 * 1024;
+const lingerMsMax = 2000;
+
+/**
+ * Reads the rest of a refused body to nowhere, within bounds. Closing at once would reset a
+ * connection with unread bytes, and the client, or a proxy before it, would often see that reset
+ * instead of the answer.
+ */
+function discardRest(request: IncomingMessage): void {
+  if (request.complete) return;
+  let bytes = 0;
+  const timer = setTimeout(() => request.destroy(), lingerMsMax);
+  request.on("data", (chunk: Buffer) => {
+    bytes += chunk.byteLength;
+    if (bytes > lingerBytesMax) request.destroy();
+  });
+  request.once("close", () => clearTimeout(timer));
+  request.once("end", () => clearTimeout(timer));
+  request.resume();
 }
