@@ -132,16 +132,6 @@ describe("POST", () => {
       assert.equal((await iris.post(infer, text, { headers })).status, 400);
     });
   }
-  it("reads the rest of a body that is too large, so that the 413 arrives", async () => {
-    // Much more than socket buffers hold: closing without reading would reset the connection.
-    const statuses = await Promise.all(
-      Array.from({ length: 8 }, () => iris.post(infer, sized(8 * 1024 * 1024))),
-    );
-    assert.deepEqual(
-      statuses.map(({ status }) => status),
-      Array.from({ length: 8 }, () => 413),
-    );
-  });
   const rows: { why: string; path?: string; body: string; status: number; headers?: object }[] = [
     { why: "nothing", body: "", status: 400 },
     { why: "no object", body: "[]", status: 400 },
@@ -267,6 +257,13 @@ describe("what is hardly HTTP", () => {
   for (const { why, bytes, says } of rows) {
     it(`${why} is answered or closed`, async () => assert.match(await iris.raw(bytes), says));
   }
+  it("the rest of a body that is too large is read, so that the 413 arrives", async () => {
+    // Closing with unread bytes would reset the connection: the request behind it tells.
+    const body = sized(4 * 1024 * 1024);
+    const next = "GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    const answers = await iris.raw(`${head}Content-Length: ${body.length}\r\n\r\n${body}${next}`);
+    assert.match(answers, /^HTTP\/1\.1 413 .*HTTP\/1\.1 200 OK/s);
+  });
   it("a thousand pipelined requests are all answered", async () => {
     const one = "GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n";
     const last = "GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
