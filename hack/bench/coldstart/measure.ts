@@ -49,8 +49,8 @@ async function main(rounds: number): Promise<void> {
     const candidates = await deploy(client);
     const times = new Map<string, number[]>(candidates.map(({ name }) => [name, []]));
     for (let round = 1; round <= rounds; round += 1) {
-      // In turn, so that what else the machine does falls on all alike.
-      for (const candidate of candidates) {
+      // In turn and in both orders, so that what else the machine does falls on all alike.
+      for (const candidate of round % 2 === 0 ? candidates.toReversed() : candidates) {
         await untilZero(client, candidate.service);
         const ms = await ask(cluster, candidate);
         times.get(candidate.name)?.push(ms);
@@ -90,7 +90,15 @@ async function deploy(client: Kube): Promise<readonly Candidate[]> {
         metadata: { annotations: ANNOTATIONS },
         spec: {
           containers: [
-            { image, resources, command: ["/opt/pilotlight/node"], args: ["-e", floor] },
+            {
+              image,
+              resources,
+              command: ["/opt/pilotlight/node"],
+              args: ["-e", floor],
+              // The same kind of probe as a predictor has: how readiness is found out takes time too.
+              readinessProbe: { httpGet: { path: "/", port: 8080 }, successThreshold: 1 },
+              ports: [{ containerPort: 8080 }],
+            },
           ],
         },
       },
