@@ -8,6 +8,7 @@ import { dirname, join, normalize, relative } from "node:path";
 import { describe, it } from "mocha";
 import { Project, SyntaxKind } from "ts-morph";
 import { VERSION } from "../controller/version.ts";
+import { missingPackages } from "../hack/complete-lock.ts";
 
 const root = join(import.meta.dirname, "..");
 const tracked = execFileSync("git", ["ls-files", "-z"], { cwd: root, encoding: "utf8" })
@@ -170,6 +171,11 @@ describe("tidy", () => {
     const large = tracked.filter((path) => readFileSync(join(root, path)).length > 1_048_576);
     assert.deepEqual(large, []);
     assert.ok(!/"resolved": "http/.test(text("package-lock.json")));
+  });
+
+  it("the lock file holds the packages of every platform, or npm ci fails", () => {
+    const lock = JSON.parse(text("package-lock.json")) as Parameters<typeof missingPackages>[0];
+    assert.deepEqual([...missingPackages(lock).keys()], []);
   });
 
   it("the version is the same everywhere", () => {

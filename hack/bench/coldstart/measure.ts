@@ -95,7 +95,8 @@ async function deploy(client: Kube): Promise<readonly Candidate[]> {
               resources,
               command: ["/opt/pilotlight/node"],
               args: ["-e", floor],
-              // The same kind of probe as a predictor has: how readiness is found out takes time too.
+              // The same kind of probe as a predictor has: how readiness is found out takes time
+              // too.
               readinessProbe: { httpGet: { path: "/", port: 8080 }, successThreshold: 1 },
               ports: [{ containerPort: 8080 }],
             },
