@@ -150,31 +150,30 @@ function notYetServing(type: string, view: View): Verdict {
 }
 
 /** Whether the newest revision is up. */
-function latestVerdict({ refusal }: Observation, view: View): Verdict {
+function latestVerdict({ refusal, service }: Observation, view: View): Verdict {
   const type = "LatestDeploymentReady";
   if (refusal !== undefined) {
     return { type, status: "False", ...refusal };
   }
   if (!view.fresh || view.newest === undefined) {
-    return {
-      type,
-      status: "Unknown",
-      reason: "Deploying",
-      message: "waiting for Knative to make a revision of the latest change",
-    };
+    return deploying(type, "waiting for Knative to make a revision of the latest change");
   }
   if (view.trouble !== undefined) {
     const { reason, message, fatal } = view.trouble;
     return { type, status: fatal ? "False" : "Unknown", reason, message };
   }
-  return view.newest === view.serving
+  if (view.newest !== view.serving) {
+    return deploying(type, `revision ${view.newest} is starting`);
+  }
+  // Knative has seen a change before it makes the revision: until then the newest is the last one's.
+  const configurations = condition(service?.status?.conditions, "ConfigurationsReady");
+  return configurations?.status === "True"
     ? { type, status: "True", reason: "RevisionReady", message: `revision ${view.newest} is up` }
-    : {
-        type,
-        status: "Unknown",
-        reason: "Deploying",
-        message: `revision ${view.newest} is starting`,
-      };
+    : deploying(type, configurations?.message ?? "waiting for Knative to look at the change");
+}
+
+function deploying(type: string, message: string): Verdict {
+  return { type, status: "Unknown", reason: "Deploying", message };
 }
 
 /** Reconciling and Stalled, each only while true (kstatus: sigs.k8s.io/cli-utils pkg/kstatus). */

@@ -19,6 +19,7 @@ const WORDS: Readonly<Record<string, Word>> = {
   "status-first-touch": "Progressing",
   "status-image-pull": "Degraded",
   "status-ingress-missing": "Progressing",
+  "status-out-of-date": "Progressing",
   "status-knative-verdict": "Degraded",
   "status-model-broken": "Degraded",
   "status-model-not-found": "Degraded",

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { after, before, describe, it } from "mocha";
-import { INFERENCE_SERVICE, KNATIVE_SERVICE } from "../../controller/api/kinds.ts";
+import { INFERENCE_SERVICE, KNATIVE_SERVICE, POD } from "../../controller/api/kinds.ts";
 import type { KnativeService } from "../../controller/api/knative-service.gen.ts";
 import type { KubeObject } from "../../controller/cluster.ts";
 import { readAudit } from "../../hack/cluster/audit.ts";
@@ -26,18 +26,20 @@ function isvc(name: string): KubeObject {
   return { apiVersion, kind, metadata: { name }, spec: { predictor: { model } } } as KubeObject;
 }
 
-/** Processes of the controller's containers, found by their command line. */
-async function controllerPids(): Promise<readonly number[]> {
+/**
+ * Processes of these pods' controllers, found by what their environment says: another checkout's
+ * cluster may run on this machine.
+ */
+async function controllerPids(pods: readonly string[]): Promise<readonly number[]> {
   const found: number[] = [];
   for (const entry of await readdir("/proc")) {
-    const pid = Number(entry);
-    if (!Number.isInteger(pid)) {
+    const words = await readFile(`/proc/${entry}/cmdline`, "utf8").catch(() => "");
+    if (!words.startsWith("/opt/pilotlight/node\0/opt/pilotlight/controller.cjs")) {
       continue;
     }
-    const words = await readFile(`/proc/${entry}/cmdline`, "utf8").catch(() => "");
-    const [program, script] = words.split("\0");
-    if (program === "/opt/pilotlight/node" && script === "/opt/pilotlight/controller.cjs") {
-      found.push(pid);
+    const environment = (await readFile(`/proc/${entry}/environ`, "utf8")).split("\0");
+    if (pods.some((pod) => environment.includes(`POD_NAME=${pod}`))) {
+      found.push(Number(entry));
     }
   }
   return found;
@@ -59,7 +61,8 @@ describe("the controller in operation", () => {
     await w.client.until("the first Knative Service exists", async () =>
       (await w.client.list(KNATIVE_SERVICE, namespace)).length > 0 ? true : undefined,
     );
-    const pids = await controllerPids();
+    const pods = await w.client.list<KubeObject>(POD, SYSTEM_NAMESPACE);
+    const pids = await controllerPids(pods.map(({ metadata }) => metadata.name));
     assert.equal(pids.length, 2, "two replicas of the controller run");
     for (const pid of pids) {
       process.kill(pid, "SIGKILL");
