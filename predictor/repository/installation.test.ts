@@ -7,14 +7,14 @@ import { findInstallation, relocate } from "./installation.ts";
 
 describe("relocate", () => {
   const rows: readonly [path: string, want: string, why: string][] = [
-    ["/opt/pilotlight/examples/iris", "/work/examples/iris", "below the installation"],
-    ["/opt/pilotlight", "/work", "the installation itself"],
+    ["/opt/pilotlight/examples/iris", "/checkout/examples/iris", "below the installation"],
+    ["/opt/pilotlight", "/checkout", "the installation itself"],
     ["/opt/pilotlight-other/x", "/opt/pilotlight-other/x", "only looks like it"],
     ["/opt/pilotlight/../x", "/opt/pilotlight/../x", "leads out of it"],
     ["/mnt/models", "/mnt/models", "elsewhere"],
   ];
   for (const [path, want, why] of rows) {
-    it(`${path} → ${want}: ${why}`, () => assert.equal(relocate(path, "/work"), want));
+    it(`${path} → ${want}: ${why}`, () => assert.equal(relocate(path, "/checkout"), want));
   }
 });
 
