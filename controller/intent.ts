@@ -1,6 +1,7 @@
 /** Whether what lies in the cluster is what we want, so that an unchanged wish writes nothing. */
 import { createHash } from "node:crypto";
 import { ANNOTATION_INTENT } from "./api/names.ts";
+import { canonical } from "./canonical.ts";
 import type { KubeObject } from "./cluster.ts";
 
 /**
@@ -52,12 +53,4 @@ export function covers(live: unknown, wanted: unknown): boolean {
 
 function isEmptyObject(value: unknown): boolean {
   return typeof value === "object" && value !== null && Object.keys(value).length === 0;
-}
-
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    typeof inner === "object" && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  );
 }

@@ -12,6 +12,7 @@ import type {
 import type { KnativeRevision } from "../api/knative-revision.gen.ts";
 import type { KnativeService } from "../api/knative-service.gen.ts";
 import { LABEL_REVISION } from "../api/names.ts";
+import { canonical } from "../canonical.ts";
 import type { Refusal } from "../desired/refusal.ts";
 import { condition, conditions, type Verdict } from "./conditions.ts";
 import { livePods, type Pod } from "./pods.ts";
@@ -288,12 +289,4 @@ function timeless(status: InferenceServiceStatus): InferenceServiceStatus {
       .map(({ lastTransitionTime: _time, ...rest }): Condition => rest)
       .toSorted((a, b) => a.type.localeCompare(b.type)),
   };
-}
-
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    typeof inner === "object" && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  );
 }
