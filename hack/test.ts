@@ -22,12 +22,16 @@ async function main(names: readonly string[]): Promise<number> {
     return 64;
   }
   const total = { passed: 0, failed: 0, skipped: 0 };
+  const failures: string[] = [];
   for (const name of names) {
     const counts = await runTier(name, TIERS[name]);
     total.passed += counts.passed;
     total.failed += counts.failed;
     total.skipped += counts.skipped;
+    failures.push(...counts.failures.map((failure) => `FAILED ${name}: ${failure}`));
   }
+  // Again at the end: whoever sees only the tail of a long log must still learn what failed.
+  process.stdout.write(failures.map((failure) => `\n${failure}\n`).join(""));
   const skipped = total.skipped === 0 ? "" : `, ${total.skipped} skipped`;
   process.stdout.write(`\n${total.passed} passed, ${total.failed} failed${skipped}\n`);
   const empty = process.env["CI"] === "true" && total.passed === 0;
@@ -39,7 +43,7 @@ async function runTier(name: string, tier: Tier | undefined): Promise<Counts> {
   const hindrance = await tier?.hindrance();
   if (tier === undefined || hindrance !== undefined) {
     process.stdout.write(`\n${name}: skipped: ${hindrance}\n`);
-    return { passed: 0, failed: 0, skipped: 1 };
+    return { passed: 0, failed: 0, skipped: 1, failures: [] };
   }
   process.stdout.write(`\n=== ${name}\n`);
   const counts = await inChild(tier);
@@ -60,16 +64,20 @@ async function inChild(tier: Tier): Promise<Counts> {
     const child = await tier.launch([main, JSON.stringify(tier), counts]);
     const [code, signal] = (await once(child, "exit")) as [number | null, string | null];
     if (!existsSync(counts)) {
-      process.stderr.write(`the tests ended early (${signal ?? `exit code ${code}`})\n`);
-      return { passed: 0, failed: 1, skipped: 0 };
+      return broken(`the tests ended early (${signal ?? `exit code ${code}`})`);
     }
     return JSON.parse(await readFile(counts, "utf8")) as Counts;
   } catch (error) {
-    process.stderr.write(`the tests could not be started: ${String(error)}\n`);
-    return { passed: 0, failed: 1, skipped: 0 };
+    return broken(`the tests could not be started: ${String(error)}`);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** A tier that said no counts: one failure, with the reason for its name. */
+function broken(why: string): Counts {
+  process.stderr.write(`${why}\n`);
+  return { passed: 0, failed: 1, skipped: 0, failures: [why] };
 }
 
 const asked = process.argv.slice(2);

@@ -8,6 +8,8 @@ export interface Counts {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+  /** A line for each failed test: its full title and the first line of its error. */
+  readonly failures: readonly string[];
 }
 
 const root = join(import.meta.dirname, "../..");
@@ -20,9 +22,15 @@ async function run(tier: Pick<Tier, "specs" | "timeoutMs">, countsPath: string):
     mocha.addFile(join(root, file));
   }
   await mocha.loadFilesAsync();
+  const failed: string[] = [];
   const runner = mocha.run((failures) => {
     const { passes = 0, pending = 0 } = runner.stats ?? {};
-    const counts: Counts = { passed: passes, failed: failures, skipped: pending };
+    const counts: Counts = {
+      passed: passes,
+      failed: failures,
+      skipped: pending,
+      failures: failed,
+    };
     writeFileSync(countsPath, JSON.stringify(counts));
     process.exitCode = failures === 0 ? 0 : 1;
     setTimeout(() => {
@@ -30,6 +38,9 @@ async function run(tier: Pick<Tier, "specs" | "timeoutMs">, countsPath: string):
       process.stderr.write(`the tests left something open: ${kinds}\n`);
       process.exit();
     }, LINGER_MS).unref();
+  });
+  runner.on("fail", (test, error: Error) => {
+    failed.push(`${test.fullTitle()}: ${error.message.split("\n", 1)[0]}`);
   });
 }
 
