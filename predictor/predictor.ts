@@ -9,6 +9,7 @@ import { LoadFailed } from "./executor/supervisor.ts";
 import type { Supervisor } from "./executor/supervisor.ts";
 import { HttpServer } from "./http/server.ts";
 import { Service } from "./http/service.ts";
+import { OneModel } from "./models/one-model.ts";
 import { usableCpus } from "./ops/cpus.ts";
 import type { Log } from "./ops/log.ts";
 import type { Metrics, ModelMetrics } from "./ops/metrics.ts";
@@ -148,7 +149,7 @@ class Predictor {
     const [, model] = await Promise.all([this.#addRoutes(port), this.#resolve()]);
     const served = await this.#open(model);
     this.#server.serve(served);
-    this.#service.serve(served);
+    this.#service.serve(new OneModel(served));
     const { loadMs, batchable, notes } = served.default.loaded;
     this.#log?.info(
       {
@@ -229,7 +230,7 @@ class Predictor {
   async #drain(): Promise<void> {
     const cut = await this.#server.drain(this.#config.drainTimeoutMs);
     this.#loading.abort();
-    await this.#service.model?.close();
+    await this.#service.close();
     if (cut > 0) this.#log?.warn({ requests: cut }, "drain timeout, requests cut off");
     this.#log?.info({}, "drained");
     process.exit(0);

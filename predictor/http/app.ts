@@ -84,23 +84,24 @@ function addMetadata(get: Get, { service, version }: AppOptions): void {
   get("/v2", (_, response) => json(response, serverMetadata(version)));
   for (const path of ["/v2/models/:model", "/v2/models/:model/versions/:version"]) {
     get(path, async (request, response) => {
-      const model = service.modelNamed(String(request.params["model"]));
+      const model = await service.modelNamed(String(request.params["model"]));
       const { signature } = await model.version(versionOf(request));
       json(response, modelMetadata(model.name, model.versions, signature));
     });
     get(`${path}/ready`, async (request, response) => {
-      const model = service.modelNamed(String(request.params["model"]));
+      const model = await service.modelNamed(String(request.params["model"]));
       const { ready } = await model.version(versionOf(request));
       const serving = ready && service.phase === "serving";
       sendJson(response, serving ? 200 : 503, JSON.stringify({ name: model.name, ready: serving }));
     });
   }
   get("/v1/models", (_, response) =>
-    json(response, { models: service.model === undefined ? [] : [service.model.name] }),
+    json(response, { models: service.models().map((model) => model.name) }),
   );
-  get("/v1/models/:model", (request, response) => {
-    const { name } = service.modelNamed(String(request.params["model"]));
-    const { ready } = service;
+  get("/v1/models/:model", async (request, response) => {
+    const model = await service.modelNamed(String(request.params["model"]));
+    const { name } = model;
+    const ready = service.phase === "serving" && model.default.ready;
     sendJson(response, ready ? 200 : 503, JSON.stringify({ name, ready }));
   });
 }
@@ -112,7 +113,7 @@ function versionOf(request: Request): string | undefined {
 
 function inferenceBy(options: AppOptions, protocol: Protocol): Answer {
   return async (request, response) => {
-    const model = options.service.modelNamed(String(request.params["model"]));
+    const model = await options.service.modelNamed(String(request.params["model"]));
     const version = await model.version(versionOf(request));
     await serveInference({ request, response }, { model, version, protocol }, options);
   };

@@ -14,6 +14,7 @@ import { HttpServer } from "../../../predictor/http/server.ts";
 import { Service } from "../../../predictor/http/service.ts";
 import { createMetrics } from "../../../predictor/ops/metrics.ts";
 import type { Signature, Tensor } from "../../../predictor/protocol/tensor.ts";
+import { OneModel } from "../../../predictor/models/one-model.ts";
 import { ServedModel, ServedVersion } from "../../../predictor/served-model.ts";
 import type { Executor } from "../../../predictor/served-model.ts";
 import { announce, serverOptions } from "./server.ts";
@@ -112,7 +113,7 @@ async function serve(options: SpikeOptions): Promise<void> {
   const server = new HttpServer({ service, requestTimeoutMs: 300_000, answered, inference });
   server.use(createApp({ service, metrics, version: "bench", ...inference }));
   server.serve(model);
-  service.serve(model);
+  service.serve(new OneModel(model));
   announce(await server.listen(0, "127.0.0.1"));
 }
 
