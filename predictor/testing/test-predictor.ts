@@ -106,6 +106,11 @@ export class TestPredictor implements AsyncDisposable {
     while ((await this.metric(start)) !== value);
   }
 
+  /** Waits until readiness says yes. */
+  async untilReady(): Promise<void> {
+    while ((await this.get("/v2/health/ready")).status !== 200);
+  }
+
   /** The executor's process: the only child. */
   executorPid(): number {
     const { pid } = this.child;

@@ -1,5 +1,5 @@
 /**
- * A process that wants to lead: `node elector-child.ts KUBECONFIG IDENTITY`. While it leads it
+ * A process that wants to lead: `node elector-child.ts KUBECONFIG IDENTITY TERM_MS`. While it leads it
  * writes as often as it can, and says on standard output what happens, a word per line.
  */
 import { systemClock } from "../../../controller/kube/clock.ts";
@@ -10,7 +10,7 @@ import { createWrites } from "../../../controller/kube/write.ts";
 import { memoryLog } from "../../../controller/kube/testing/memory-log.ts";
 import { clientOf, CONFIG_MAP } from "./widgets.ts";
 
-const [kubeconfig = "", identity = ""] = process.argv.slice(2);
+const [kubeconfig = "", identity = "", term = ""] = process.argv.slice(2);
 
 function say(word: string): void {
   process.stdout.write(`${word}\n`);
@@ -21,8 +21,8 @@ const elector = createElector({
   namespace: "default",
   name: "test-lease",
   identity,
-  leaseDurationMs: 3000,
-  renewDeadlineMs: 2000,
+  leaseDurationMs: Number(term),
+  renewDeadlineMs: Number(term) * 0.8,
   retryPeriodMs: 400,
   clock: systemClock,
   random: Math.random,

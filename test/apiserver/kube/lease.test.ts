@@ -13,6 +13,8 @@ import { eventually } from "../../../controller/kube/testing/eventually.ts";
 import { startApiserver, type Apiserver } from "../../support/apiserver.ts";
 import { clientOf } from "./widgets.ts";
 
+/** Well above what a busy machine keeps a process or etcd waiting: nobody loses a lease by that. */
+const TERM_MS = 5000;
 const LEASE = objectPath(LEASE_KIND, "default", "test-lease");
 
 interface Candidate {
@@ -53,12 +55,16 @@ describe("leader election on a real API server", function () {
     await admin.json({ method: "DELETE", path: LEASE });
   });
 
-  function candidate(name: string): Candidate {
+  function candidate(name: string, termMs: number): Candidate {
     const identity = `${name}${round}`;
     const script = join(import.meta.dirname, "elector-child.ts");
-    const child = spawn(process.execPath, [script, apiserver.kubeconfig, identity], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+    const child = spawn(
+      process.execPath,
+      [script, apiserver.kubeconfig, identity, String(termMs)],
+      {
+        stdio: ["ignore", "pipe", "inherit"],
+      },
+    );
     const said: string[] = [];
     createInterface({ input: child.stdout }).on("line", (line) => said.push(line));
     const one = { identity, child, said, exited: once(child, "exit") };
@@ -67,8 +73,8 @@ describe("leader election on a real API server", function () {
   }
 
   /** Starts two and says which of them leads and writes. */
-  async function pair(): Promise<{ leader: Candidate; other: Candidate }> {
-    const two = [candidate("a"), candidate("b")] as const;
+  async function pair(termMs = TERM_MS): Promise<{ leader: Candidate; other: Candidate }> {
+    const two = [candidate("a", termMs), candidate("b", termMs)] as const;
     const leader = await eventually("one leads and writes", () =>
       two.find(({ said }) => said.includes("wrote")),
     );
@@ -91,12 +97,13 @@ describe("leader election on a real API server", function () {
   it("exactly one leads, for as long as it renews", async () => {
     const { leader, other } = await pair();
     const before = (await writesOf(leader)).length;
-    // Three whole terms: renewals are counted, not time.
-    await eventually("renewals", async () => {
+    // Two whole terms: renewals are counted, not time.
+    const renewed = async (): Promise<boolean> => {
       const lease = await readAudit(apiserver.auditLog);
       const renewals = lease.filter(({ userAgent }) => userAgent === `elector-${leader.identity}`);
       return renewals.length > 24;
-    });
+    };
+    await eventually("renewals", renewed, 50_000);
     assert.equal(await holder(), leader.identity);
     assert((await writesOf(leader)).length > before);
     assert.deepEqual(other.said, []);
@@ -128,14 +135,12 @@ describe("leader election on a real API server", function () {
   });
 
   it("F34: a leader that ends in order hands over without waiting for the term to end", async () => {
-    const { leader, other } = await pair();
+    // A term that outlasts the test: who leads before its end was given the lease.
+    const { leader, other } = await pair(600_000);
     leader.child.kill("SIGTERM");
     const [code] = await leader.exited;
     assert.equal(code, 0);
-    const released = performance.now();
     await eventually("the other leads", () => other.said.includes("leads"));
-    const tookMs = performance.now() - released;
-    assert(tookMs < 2000, `${Math.round(tookMs)} ms, although the lease was given back`);
   });
 
   it("F10: the leader stays leader over a restart shorter than its renew deadline", async () => {
