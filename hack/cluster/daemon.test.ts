@@ -43,7 +43,7 @@ describe("daemon", () => {
 
   it("runs until it is stopped, and its output is in the log", async () => {
     const daemon = await start(
-      "console.log('ready'); process.on('SIGTERM', () => { console.log('bye'); process.exit(); });" +
+      "process.on('SIGTERM', () => { console.log('bye'); process.exit(); }); console.log('ready');" +
         "setInterval(() => {}, 1000)",
     );
     await logged(daemon, "ready");
@@ -59,7 +59,7 @@ describe("daemon", () => {
         "setInterval(() => {}, 1000)",
     );
     await logged(daemon, "ready");
-    await stopProcess(daemon, 100);
+    await stopProcess(daemon, 1000);
     assert.equal(isAlive(daemon), false);
     assert.match(await readFile(daemon.logPath, "utf8"), /no/);
   });
