@@ -1,18 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
-import { runCli } from "./cli.ts";
-
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = "";
-  let err = "";
-  const code = await runCli(args, {
-    env: {},
-    colour: false,
-    out: (text) => (out += text),
-    err: (text) => (err += text),
-  });
-  return { code, out, err };
-}
+import { runCommand as run } from "./testing/terminal.ts";
 
 describe("pilotlight", () => {
   const faults = [
@@ -23,12 +11,12 @@ describe("pilotlight", () => {
     },
     {
       args: ["deploy-it"],
-      err: 'pilotlight: unknown command "deploy-it"; commands: serve (pilotlight --help)\n',
+      err: 'pilotlight: unknown command "deploy-it"; commands: serve, render (pilotlight --help)\n',
       code: 64,
     },
     {
       args: ["--versoin"],
-      err: "pilotlight: unknown flag --versoin; commands: serve (pilotlight --help)\n",
+      err: "pilotlight: unknown flag --versoin; commands: serve, render (pilotlight --help)\n",
       code: 64,
     },
     {
@@ -67,7 +55,7 @@ describe("pilotlight", () => {
     const help = await run("--help");
     assert.equal(help.code, 0);
     assert.match(help.out, /^Usage: pilotlight COMMAND/);
-    assert.match(help.out, /^ {2}serve {2}\S/m);
+    assert.match(help.out, /^ {2}serve +\S/m);
     const nothing = await run();
     assert.deepEqual(nothing, { code: 64, out: "", err: help.out });
   });

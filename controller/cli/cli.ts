@@ -19,6 +19,13 @@ const COMMANDS: ReadonlyMap<string, Entry> = new Map([
       load: async () => (await import("./serve/command.ts")).serveCommand,
     },
   ],
+  [
+    "render",
+    {
+      summary: "print the Knative Services that InferenceServices become, without a cluster",
+      load: async () => (await import("./render/command.ts")).renderCommand,
+    },
+  ],
 ]);
 
 /**

@@ -2,14 +2,22 @@
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { nearest } from "./nearest.ts";
 
-/** Exit codes of sysexits.h, the same as the predictor's. */
+/**
+ * Exit codes: those of sysexits.h, the same as the predictor's, and 1 for an answer that is no.
+ * docs/cli.md says them to users.
+ */
 export const EXIT = {
   ok: 0,
+  /** The command did its work, and the answer is no: refused, not ready, not found. */
+  no: 1,
   usage: 64,
   data: 65,
   noInput: 66,
   unavailable: 69,
   software: 70,
+  /** Not within the time that was given. */
+  temporary: 75,
+  noPermission: 77,
 } as const;
 
 /** The world as a command sees it. Tests give their own. */
@@ -51,6 +59,14 @@ export function parseFlags<T extends ParseArgsConfig>(config: T): ReturnType<typ
       throw error;
     }
     throw new CliError(EXIT.usage, complaint(error, Object.keys(config.options ?? {})), error);
+  }
+}
+
+/** That `args` of a command that takes none, or too many, are a mistake: the first that is too much is named. */
+export function noMoreThan(most: number, positionals: readonly string[], advice: string): void {
+  const extra = positionals[most];
+  if (extra !== undefined) {
+    throw new CliError(EXIT.usage, `unexpected argument "${extra}": ${advice}`);
   }
 }
 

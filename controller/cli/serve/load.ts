@@ -1,14 +1,13 @@
 /** From flags to plans: reads the manifests and looks at this machine. */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { parse } from "yaml";
 import { CliError, EXIT } from "../command.ts";
-import { parseManifests, placed, type Manifest } from "./manifest.ts";
+import { readInput, readSchema } from "../input.ts";
+import { parseManifests, placed, type Manifest } from "../manifest.ts";
 import { planService, serviceOfModel, type Facts, type ServicePlan } from "./plan.ts";
 import { routingConflict } from "./route.ts";
-import type { Schema } from "./schema.ts";
 
 export interface Loaded {
   readonly plans: readonly ServicePlan[];
@@ -22,10 +21,6 @@ export interface Sources {
   readonly installation: string;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
-
-const STDIN_FD = 0;
-/** etcd takes no larger object; several of them may lie in one file. */
-const MANIFEST_BYTES_MAX = 16 * 1024 * 1024;
 
 /** All plans, or a CliError with every fault of all files, one a line. */
 export function loadPlans(sources: Sources): Loaded {
@@ -41,7 +36,7 @@ export function loadPlans(sources: Sources): Loaded {
   const manifests = sources.models.map((model) => manifestOfModel(model));
   const schema = sources.files.length === 0 ? {} : readSchema(sources.installation);
   for (const file of sources.files) {
-    const read = parseManifests(file === "-" ? "stdin" : file, readManifest(file), schema);
+    const read = parseManifests(file === "-" ? "stdin" : file, readInput(file), schema);
     manifests.push(...read.manifests);
     notices.push(...read.notices.map((message) => ({ message })));
     faults.push(...read.faults);
@@ -78,32 +73,4 @@ function manifestOfModel(model: string): Manifest {
     throw new CliError(EXIT.usage, `${model} is a manifest: give it with -f ${model}`);
   }
   return { isvc: serviceOfModel(pathToFileURL(file).href), where: () => model };
-}
-
-function readManifest(file: string): string {
-  try {
-    if (file !== "-" && statSync(file).size > MANIFEST_BYTES_MAX) {
-      throw new CliError(EXIT.data, `${file} is larger than ${MANIFEST_BYTES_MAX} bytes`);
-    }
-    return readFileSync(file === "-" ? STDIN_FD : file, "utf8");
-  } catch (error) {
-    if (error instanceof CliError) {
-      throw error;
-    }
-    const why = error instanceof Error ? error.message : String(error);
-    throw new CliError(EXIT.noInput, `cannot read ${file}: ${why}`, error);
-  }
-}
-
-/** The schema that a cluster would check by: the CRD is the API's only source, here as well. */
-function readSchema(installation: string): Schema {
-  const file = path.join(installation, "crds/inferenceservice.yaml");
-  if (!existsSync(file)) {
-    throw new CliError(EXIT.software, `${file} is missing: this installation is incomplete`);
-  }
-  const crd = parse(readFileSync(file, "utf8")) as {
-    spec: { versions: { schema: { openAPIV3Schema: Schema } }[] };
-  };
-  const [version] = crd.spec.versions;
-  return version?.schema.openAPIV3Schema ?? {};
 }

@@ -9,7 +9,7 @@ import { isRefusal } from "../../desired/refusal.ts";
 import { selectRuntime } from "../../desired/runtime.ts";
 import { NOMINAL_ROOT } from "../installation.ts";
 import type { ScalePolicy } from "./autoscale.ts";
-import type { FieldPath } from "./schema.ts";
+import type { FieldPath } from "../schema.ts";
 
 /** One service, with every default resolved. */
 export interface ServicePlan {

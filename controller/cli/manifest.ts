@@ -1,6 +1,6 @@
 /** YAML text → InferenceServices, with file, line and column of everything that is wrong. Pure. */
 import { LineCounter, isMap, isScalar, parseAllDocuments, type Document } from "yaml";
-import type { InferenceService } from "../../api/inferenceservice.gen.ts";
+import type { InferenceService } from "../api/inferenceservice.gen.ts";
 import { dotted, schemaFaults, type FieldPath, type Schema } from "./schema.ts";
 
 /** An InferenceService and the way back to where it stands. */
@@ -58,12 +58,25 @@ interface Reading {
 }
 
 function readDocument(document: Document.Parsed, reading: Reading): void {
-  const { schema, where, manifests, notices, faults } = reading;
   const value: unknown = document.toJS();
   if (value === null || value === undefined) {
     return;
   }
-  if (typeof value !== "object" || !isMap(document.contents)) {
+  // What `kubectl get -o yaml` gives of several objects.
+  if (typeof value === "object" && "kind" in value && value.kind === "List" && "items" in value) {
+    for (const [index, item] of Array.isArray(value.items) ? value.items.entries() : []) {
+      const where: Manifest["where"] = (path, ofKey) =>
+        reading.where(["items", index, ...path], ofKey);
+      readObject(item, { ...reading, where });
+    }
+    return;
+  }
+  readObject(value, reading);
+}
+
+function readObject(value: unknown, reading: Reading): void {
+  const { schema, where, manifests, notices, faults } = reading;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
     faults.push(`${where([])}: a manifest is a mapping with apiVersion, kind, metadata and spec`);
     return;
   }

@@ -1,5 +1,5 @@
 /** Checks a value against the part of OpenAPI's schemas that crds/ uses. Pure. */
-import { nearest } from "../nearest.ts";
+import { nearest } from "./nearest.ts";
 
 /**
  * An openAPIV3Schema, or a part of one. CEL rules are not read: plan.ts says the few that matter

@@ -5,7 +5,7 @@ import { parse } from "yaml";
 import { parseManifests } from "./manifest.ts";
 import type { Schema } from "./schema.ts";
 
-const crdFile = new URL("../../../crds/inferenceservice.yaml", import.meta.url);
+const crdFile = new URL("../../crds/inferenceservice.yaml", import.meta.url);
 const crd = parse(readFileSync(crdFile, "utf8")) as {
   spec: { versions: [{ schema: { openAPIV3Schema: Schema } }] };
 };
@@ -26,6 +26,21 @@ function read(text: string): ReturnType<typeof parseManifests> {
 }
 
 describe("parseManifests", () => {
+  it("reads the items of a List, each with its own place", () => {
+    const item = (name: string, extra: string): string =>
+      `- apiVersion: pilotlight.dev/v1beta1\n  kind: InferenceService\n  metadata: {name: ${name}}\n` +
+      `  spec: {predictor: {${extra}model: {modelFormat: {name: onnx}}}}\n`;
+    const text = `apiVersion: v1\nkind: List\nitems:\n${item("a", "")}${item("b", "")}${item("c", "minReplicas: x, ")}`;
+    const { manifests, faults } = read(text);
+    assert.deepEqual(
+      manifests.map(({ isvc }) => isvc.metadata.name),
+      ["a", "b"],
+    );
+    assert.deepEqual(faults, [
+      'isvc.yaml:15:35: spec.predictor.minReplicas must be a whole number, not "x"',
+    ]);
+  });
+
   it("reads several documents, passes over what is for a cluster, and knows where a field stands", () => {
     const { manifests, notices, faults } = read(
       `apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n---\n${GOOD}---\n---\n${GOOD.replace("iris}", "two}")}`,
