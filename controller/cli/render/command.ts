@@ -61,10 +61,13 @@ export const renderCommand: Command = {
     }
     const objects: KubeObject[] = [];
     const refusals: string[] = [];
-    for (const { isvc, where } of manifests) {
+    for (const manifest of manifests) {
+      const { isvc } = manifest;
       const wanted = desired(inNamespace(isvc, values.namespace), facts, settings.predictor);
       if (isRefusal(wanted)) {
-        refusals.push(`${where([])}: ${isvc.metadata.name}: ${wanted.reason}: ${wanted.message}`);
+        refusals.push(
+          `${manifest.where([])}: ${isvc.metadata.name}: ${wanted.reason}: ${wanted.message}`,
+        );
       } else {
         objects.push(rendered(wanted.predictor));
       }
