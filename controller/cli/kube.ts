@@ -43,8 +43,8 @@ export interface KubeAccess {
 
 /**
  * Gives `work` a connection to the cluster of the flags and closes it afterwards.
- * @throws CliError 66 without a kubeconfig, 64 for a context that it has not, 69 when the API server
- * does not answer, 77 when it denies what was asked; anything else that it refused as ApiError.
+ * @throws CliError 66 without a kubeconfig, 64 for a context that it has not, 69 when the API
+ * server does not answer, 77 when it denies what was asked; ApiError when it refused otherwise.
  */
 export async function withKube<T>(
   flags: ClusterFlags,

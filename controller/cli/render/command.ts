@@ -21,8 +21,8 @@ controller's own work is left out: the owner reference and the digest of its wis
   -o, --output yaml|json       documents, or one object or List (yaml)
   -n, --namespace NAME         namespace of what names none; without it, that stays open
       --config PATH            what the cluster allows: a file, or a folder of files, that hold what
-                               kubectl get configmaps -n knative-serving -o yaml printed; without it,
-                               nothing is refused for the cluster's sake
+                               kubectl get configmaps -n knative-serving -o yaml printed; without
+                               it, nothing is refused for the cluster's sake
 ${SETTINGS_HELP}  -h, --help                   this text
 
 Exit codes: 0 printed; 1 something was refused, and nothing is printed; 64 flags, 65 manifest or
@@ -90,7 +90,7 @@ export function inNamespace(
     : { ...isvc, metadata: { ...isvc.metadata, namespace } };
 }
 
-/** Without the owner, which only a live object has; the garbage collector would take it for gone. */
+/** Without the owner, which only a live object has. */
 function rendered(object: KubeObject): KubeObject {
   const { ownerReferences: _owner, ...metadata } = object.metadata;
   return { ...object, metadata };
