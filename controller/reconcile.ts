@@ -4,27 +4,19 @@
  * does may be done twice, or half, and done again.
  */
 import type { InferenceService, InferenceServiceStatus } from "./api/inferenceservice.gen.ts";
-import {
-  CONFIG_MAP,
-  INFERENCE_SERVICE,
-  KNATIVE_REVISION,
-  KNATIVE_SERVICE,
-  POD,
-} from "./api/kinds.ts";
+import { CONFIG_MAP, INFERENCE_SERVICE, KNATIVE_REVISION, POD } from "./api/kinds.ts";
 import type { KnativeRevision } from "./api/knative-revision.gen.ts";
-import type { KnativeService } from "./api/knative-service.gen.ts";
-import { LABEL_INFERENCE_SERVICE, predictorServiceName } from "./api/names.ts";
+import { LABEL_INFERENCE_SERVICE } from "./api/names.ts";
+import { applyServices, ownedServices } from "./children.ts";
 import type { Cluster, KubeObject } from "./cluster.ts";
 import type { PredictorDefaults } from "./desired/container.ts";
 import { desired } from "./desired/desired.ts";
 import { type ClusterFacts, clusterFacts, type ConfigMapData } from "./desired/facts.ts";
-import { isRefusal, type Refusal } from "./desired/refusal.ts";
-import { satisfied, stamped } from "./intent.ts";
+import { isRefusal } from "./desired/refusal.ts";
 import { happenings } from "./observe/happenings.ts";
-import { observe, sameStatus } from "./observe/observe.ts";
+import { type Observation, observe, sameStatus } from "./observe/observe.ts";
 import type { Pod } from "./observe/pods.ts";
 import { type Outcome, SETTLED } from "./outcome.ts";
-import { refusalOf } from "./refused-write.ts";
 
 export interface ReconcileContext {
   readonly cluster: Cluster;
@@ -58,104 +50,34 @@ export async function reconcile(
     // get stuck.
     return SETTLED;
   }
-  const wanted = desired(isvc, factsOf(context), context.defaults);
-  const applied = isRefusal(wanted)
-    ? { refusal: wanted, service: owned(isvc, cached(cluster, isvc)) }
-    : await applyService(cluster, isvc, wanted.predictor);
-  await writeStatus(context, isvc, applied);
-  if (applied.refusal === undefined) {
+  const live = ownedServices(cluster, isvc);
+  const wanted = desired({ isvc, facts: factsOf(context), defaults: context.defaults, live });
+  // A refused change leaves what serves as it is.
+  const children = isRefusal(wanted)
+    ? { refusal: wanted, services: live }
+    : await applyServices(cluster, isvc, wanted.services);
+  const warnings = isRefusal(wanted) ? [] : wanted.warnings;
+  await writeStatus(context, isvc, { ...children, warnings });
+  if (children.refusal === undefined) {
     return SETTLED;
   }
-  const { reason, message } = applied.refusal;
+  const { reason, message } = children.refusal;
   return isRefusal(wanted)
     ? { kind: "refused", reason, message }
     : { kind: "waiting", afterMs: REFUSED_AGAIN_MS, reason };
 }
 
-interface Applied {
-  readonly refusal?: Refusal;
-  readonly service: KnativeService | undefined;
-}
-
-function cached(cluster: Cluster, isvc: InferenceService): KnativeService | undefined {
-  const { namespace = "", name } = isvc.metadata;
-  return cluster.get<KnativeService>(KNATIVE_SERVICE, namespace, predictorServiceName(name));
-}
-
-async function applyService(
-  cluster: Cluster,
-  isvc: InferenceService,
-  predictor: KnativeService,
-): Promise<Applied> {
-  const wanted = stamped(predictor);
-  const { namespace = "" } = wanted.metadata;
-  const seen = cached(cluster, isvc);
-  // The cache holds only what carries our label: before a first write, ask whether somebody else
-  // has the name.
-  const live =
-    seen ?? (await cluster.read<KnativeService>(KNATIVE_SERVICE, namespace, wanted.metadata.name));
-  if (live !== undefined && !isOwnedBy(live, isvc)) {
-    return { refusal: nameConflict(live, isvc), service: undefined };
-  }
-  if (live !== undefined && satisfied(live, wanted)) {
-    return { service: live };
-  }
-  try {
-    return { service: await cluster.apply<KnativeService>(KNATIVE_SERVICE, wanted) };
-  } catch (error) {
-    const refusal = refusalOf(error);
-    if (refusal === undefined) {
-      throw error;
-    }
-    return { refusal, service: live };
-  }
-}
-
-function isOwnedBy(child: KubeObject, isvc: InferenceService): boolean {
-  return (
-    child.metadata.ownerReferences?.some(
-      (owner) => owner.controller === true && owner.uid === isvc.metadata.uid,
-    ) ?? false
-  );
-}
-
-function owned(
-  isvc: InferenceService,
-  child: KnativeService | undefined,
-): KnativeService | undefined {
-  return child !== undefined && isOwnedBy(child, isvc) ? child : undefined;
-}
-
-function nameConflict(foreign: KubeObject, isvc: InferenceService): Refusal {
-  const { name, namespace, ownerReferences } = foreign.metadata;
-  const predecessor = ownerReferences?.some(
-    (owner) => owner.kind === INFERENCE_SERVICE.kind && owner.name === isvc.metadata.name,
-  );
-  return predecessor === true
-    ? {
-        reason: "PredecessorTerminating",
-        message: `the Knative Service ${name} of a deleted InferenceService of this name has yet to be garbage-collected`,
-      }
-    : {
-        reason: "NameConflict",
-        message:
-          `a Knative Service ${name} that does not belong to this InferenceService exists already and is left alone; ` +
-          `rename the InferenceService, or: kubectl delete services.serving.knative.dev ${name} -n ${namespace}`,
-      };
-}
-
 async function writeStatus(
   { cluster, now }: ReconcileContext,
   isvc: InferenceService,
-  { refusal, service }: Applied,
+  found: Pick<Observation, "refusal" | "services" | "warnings">,
 ): Promise<void> {
   const { namespace = "", name, uid } = isvc.metadata;
   const mine = <T extends KubeObject>(kind: typeof POD): readonly T[] =>
     cluster.labelled<T>(kind, namespace, LABEL_INFERENCE_SERVICE, name);
   const status: InferenceServiceStatus = observe({
     isvc,
-    ...(refusal === undefined ? {} : { refusal }),
-    ...(service === undefined ? {} : { service }),
+    ...found,
     revisions: mine<KnativeRevision>(KNATIVE_REVISION),
     pods: mine<Pod>(POD),
     now: now()

@@ -11,6 +11,7 @@ import { parse, stringify } from "yaml";
 import type { InferenceService } from "../controller/api/inferenceservice.gen.ts";
 import type { KnativeRevision } from "../controller/api/knative-revision.gen.ts";
 import type { KnativeService } from "../controller/api/knative-service.gen.ts";
+import type { PerComponent } from "../controller/api/names.ts";
 import { desired } from "../controller/desired/desired.ts";
 import { clusterFacts, type ConfigMapData } from "../controller/desired/facts.ts";
 import { isRefusal } from "../controller/desired/refusal.ts";
@@ -23,7 +24,9 @@ interface Given {
   readonly why: string;
   readonly inferenceService: InferenceService;
   readonly knativeConfig?: Readonly<Record<string, ConfigMapData>>;
+  /** The predictor's Knative Service as it is; `services` for more of them. */
   readonly service?: KnativeService;
+  readonly services?: PerComponent<KnativeService>;
   readonly revisions?: readonly KnativeRevision[];
   readonly pods?: readonly Pod[];
 }
@@ -37,22 +40,29 @@ const DEFAULTS = {
 
 function outcome(given: Given): unknown {
   const { inferenceService: isvc, service, revisions = [], pods = [] } = given;
+  const services = given.services ?? (service === undefined ? {} : { predictor: service });
   const facts = clusterFacts("knative-serving", (name) => given.knativeConfig?.[name]);
-  const wanted = desired(isvc, facts, DEFAULTS);
+  const wanted = desired({ isvc, facts, defaults: DEFAULTS, live: services });
   const status = observe({
     isvc,
-    ...(isRefusal(wanted) ? { refusal: wanted } : {}),
-    ...(service === undefined ? {} : { service }),
+    ...(isRefusal(wanted) ? { refusal: wanted } : { warnings: wanted.warnings }),
+    services,
     revisions,
     pods,
     now: NOW,
   });
   assert.ok(sameStatus(status, { ...status }), "a status is the same as itself");
   return {
-    ...(isRefusal(wanted) ? { refusal: wanted } : { apply: wanted.predictor }),
+    ...(isRefusal(wanted) ? { refusal: wanted } : { apply: applied(wanted.services) }),
     status,
     events: happenings(isvc.status, status),
   };
+}
+
+/** The predictor's alone where it is the only one; else each under its component's name. */
+function applied(services: PerComponent<KnativeService>): unknown {
+  const { predictor, ...others } = services;
+  return predictor !== undefined && Object.keys(others).length === 0 ? predictor : services;
 }
 
 describe("golden", () => {

@@ -1,8 +1,24 @@
 /** Every name, label and annotation key that the controller writes or looks for. */
 
+/**
+ * The parts of an InferenceService, each a Knative Service of its own, in the order in which a
+ * request passes the first two.
+ */
+export const COMPONENTS = ["transformer", "predictor", "explainer"] as const;
+
+export type ComponentName = (typeof COMPONENTS)[number];
+
+/** By component; what is absent is not there. */
+export type PerComponent<T> = Readonly<Partial<Record<ComponentName, T>>>;
+
+/** Name of the Knative Service that is `component` of InferenceService `name`. */
+export function componentServiceName(name: string, component: ComponentName): string {
+  return `${name}-${component}`;
+}
+
 /** Name of the Knative Service that is the predictor of InferenceService `name`. */
 export function predictorServiceName(name: string): string {
-  return `${name}-predictor`;
+  return componentServiceName(name, "predictor");
 }
 
 /** On the Knative Service, its revisions and its pods: the InferenceService they serve. */

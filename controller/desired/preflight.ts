@@ -4,11 +4,13 @@
  * spec.template.spec.nodeSelector`, to the controller alone.
  */
 import type { KnativeService, KnativeServicePodSpec } from "../api/knative-service.gen.ts";
+import type { ComponentName } from "../api/names.ts";
 import { featureAllowed, type ClusterFacts } from "./facts.ts";
 import type { Refusal } from "./refusal.ts";
 
 interface FeatureUse {
   readonly flag: string;
+  /** Below spec.<component>. */
   readonly field: string;
   readonly used: (pod: KnativeServicePodSpec) => boolean;
 }
@@ -20,33 +22,45 @@ interface FeatureUse {
 const FEATURES: readonly FeatureUse[] = [
   {
     flag: "kubernetes.podspec-nodeselector",
-    field: "spec.predictor.nodeSelector",
+    field: "nodeSelector",
     used: (pod) => pod.nodeSelector !== undefined,
   },
   {
     flag: "kubernetes.podspec-tolerations",
-    field: "spec.predictor.tolerations",
+    field: "tolerations",
     used: (pod) => pod.tolerations !== undefined,
   },
   {
     flag: "kubernetes.podspec-persistent-volume-claim",
-    field: "spec.predictor.model.storageUri with pvc://",
+    field: "model.storageUri with pvc://",
     used: (pod) => pod.volumes?.some((volume) => volume.persistentVolumeClaim) ?? false,
   },
 ];
 
-/** The first thing about `service` that this cluster does not allow, or undefined. */
-export function preflight(service: KnativeService, facts: ClusterFacts): Refusal | undefined {
+/**
+ * The first thing about `service`, which is `component`, that this cluster does not allow, or
+ * undefined.
+ */
+export function preflight(
+  component: ComponentName,
+  service: KnativeService,
+  facts: ClusterFacts,
+): Refusal | undefined {
   const pod = service.spec?.template?.spec;
+  const at = `spec.${component}`;
   return pod === undefined
     ? undefined
-    : (featuresOff(pod, facts) ?? timeoutOver(pod, facts) ?? scaleOver(service, facts));
+    : (featuresOff(at, pod, facts) ?? timeoutOver(at, pod, facts) ?? scaleOver(at, service, facts));
 }
 
 /**
  * All missing features in one sentence and one command, so that nobody has to come back for each.
  */
-function featuresOff(pod: KnativeServicePodSpec, facts: ClusterFacts): Refusal | undefined {
+function featuresOff(
+  at: string,
+  pod: KnativeServicePodSpec,
+  facts: ClusterFacts,
+): Refusal | undefined {
   const { features } = facts;
   if (features === undefined) {
     return undefined;
@@ -55,7 +69,7 @@ function featuresOff(pod: KnativeServicePodSpec, facts: ClusterFacts): Refusal |
   if (off.length === 0) {
     return undefined;
   }
-  const fields = off.map(({ field }) => field).join(" and ");
+  const fields = off.map(({ field }) => `${at}.${field}`).join(" and ");
   const flags = off.map(({ flag }) => flag).join(" and ");
   const fix = Object.fromEntries(off.map(({ flag }) => [flag, "enabled"]));
   return {
@@ -66,7 +80,11 @@ function featuresOff(pod: KnativeServicePodSpec, facts: ClusterFacts): Refusal |
   };
 }
 
-function timeoutOver(pod: KnativeServicePodSpec, facts: ClusterFacts): Refusal | undefined {
+function timeoutOver(
+  at: string,
+  pod: KnativeServicePodSpec,
+  facts: ClusterFacts,
+): Refusal | undefined {
   const { defaults } = facts;
   const timeout = pod.timeoutSeconds;
   if (defaults === undefined || timeout === undefined || timeout <= defaults.maxTimeoutSeconds) {
@@ -76,12 +94,12 @@ function timeoutOver(pod: KnativeServicePodSpec, facts: ClusterFacts): Refusal |
   return {
     reason: "TimeoutOverClusterMaximum",
     message:
-      `spec.predictor.timeout is ${timeout} s, but this cluster's Knative allows ${defaults.maxTimeoutSeconds} s at most; ` +
+      `${at}.timeout is ${timeout} s, but this cluster's Knative allows ${defaults.maxTimeoutSeconds} s at most; ` +
       `lower it, or: ${patch(facts, "config-defaults", fix)}`,
   };
 }
 
-function scaleOver(service: KnativeService, facts: ClusterFacts): Refusal | undefined {
+function scaleOver(at: string, service: KnativeService, facts: ClusterFacts): Refusal | undefined {
   const template = service.spec?.template;
   const limit = facts.autoscaler?.maxScaleLimit ?? 0;
   const maxScale = Number(
@@ -90,7 +108,7 @@ function scaleOver(service: KnativeService, facts: ClusterFacts): Refusal | unde
   if (limit > 0 && (maxScale === 0 || maxScale > limit)) {
     return {
       reason: "ScaleOverClusterMaximum",
-      message: `spec.predictor.maxReplicas must be between 1 and ${limit}: this cluster's Knative sets max-scale-limit`,
+      message: `${at}.maxReplicas must be between 1 and ${limit}: this cluster's Knative sets max-scale-limit`,
     };
   }
   const concurrency = template?.spec?.containerConcurrency;
@@ -101,13 +119,13 @@ function scaleOver(service: KnativeService, facts: ClusterFacts): Refusal | unde
   if (concurrency > defaults.containerConcurrencyMax) {
     return {
       reason: "ConcurrencyOverClusterMaximum",
-      message: `spec.predictor.containerConcurrency is ${concurrency}, but this cluster's Knative allows ${defaults.containerConcurrencyMax} at most`,
+      message: `${at}.containerConcurrency is ${concurrency}, but this cluster's Knative allows ${defaults.containerConcurrencyMax} at most`,
     };
   }
   return concurrency === 0 && !defaults.allowContainerConcurrencyZero
     ? {
         reason: "ConcurrencyMustBeLimited",
-        message: `spec.predictor.containerConcurrency must be 1 or more: this cluster's Knative allows no unlimited services`,
+        message: `${at}.containerConcurrency must be 1 or more: this cluster's Knative allows no unlimited services`,
       }
     : undefined;
 }

@@ -1,274 +1,152 @@
 /**
  * PURE: an InferenceService and what exists for it → its status. Ready says whether requests are
- * answered; LatestDeploymentReady whether the newest revision is what answers them. The two differ
- * while an old revision serves and a new one does not come up, and users need to see both.
+ * answered by every component; LatestDeploymentReady whether the newest revisions are what answers
+ * them. The two differ while an old revision serves and a new one does not come up, and users need
+ * to see both.
  */
 import type {
   Condition,
   InferenceService,
   InferenceServiceStatus,
-  ModelStatus,
 } from "../api/inferenceservice.gen.ts";
 import type { KnativeRevision } from "../api/knative-revision.gen.ts";
 import type { KnativeService } from "../api/knative-service.gen.ts";
-import { LABEL_REVISION } from "../api/names.ts";
+import { type ComponentName, COMPONENTS, type PerComponent } from "../api/names.ts";
 import { canonical } from "../canonical.ts";
 import type { Refusal } from "../desired/refusal.ts";
+import type { Warning } from "../desired/warning.ts";
+import { componentStatus } from "./component-status.ts";
 import { condition, conditions, type Verdict } from "./conditions.ts";
-import { livePods, type Pod } from "./pods.ts";
-import { revisionTrouble, type Trouble } from "./trouble.ts";
+import { modelStatus } from "./model-status.ts";
+import type { Pod } from "./pods.ts";
+import { type Judgement, latestReadiness, readiness, worst } from "./verdicts.ts";
+import { look, type View } from "./view.ts";
 
 export interface Observation {
   readonly isvc: InferenceService;
   /** Why nothing was applied for this generation, if so. */
   readonly refusal?: Refusal;
-  readonly service?: KnativeService;
+  /** What does not stop it, but should be known. */
+  readonly warnings?: readonly Warning[];
+  /** The Knative Services that exist and are ours. */
+  readonly services: PerComponent<KnativeService>;
   readonly revisions: readonly KnativeRevision[];
   readonly pods: readonly Pod[];
   /** RFC 3339. */
   readonly now: string;
 }
 
-/** What the verdicts are made from, worked out once. */
-interface View {
-  readonly newest: string | undefined;
-  readonly serving: string | undefined;
-  /** Whether Knative has seen what we applied. */
-  readonly fresh: boolean;
-  readonly trouble: Trouble | undefined;
-  readonly newestPods: readonly Pod[];
-  /**
-   * Whether a pod of the newest revision is ready: then trouble with another one is not an outage.
-   */
-  readonly answering: boolean;
-  readonly replicas: number;
-  readonly scaledToZero: boolean;
+interface Part {
+  readonly view: View;
+  readonly ready: Judgement;
+  readonly latest: Judgement;
 }
 
 export function observe(observation: Observation): InferenceServiceStatus {
-  const { isvc, service } = observation;
+  const { isvc, warnings = [] } = observation;
   const generation = isvc.metadata.generation ?? 0;
-  const view = look(observation);
-  const ready = readyVerdict(observation, view);
-  const latest = latestVerdict(observation, view);
+  const parts = COMPONENTS.filter((component) => isWanted(isvc, component)).map((component) =>
+    part(component, observation),
+  );
+  const latest = whole("LatestDeploymentReady", parts, ({ latest: judgement }) => judgement);
   const verdicts = [
-    ready,
-    { ...ready, type: "PredictorReady" },
+    whole("Ready", parts, ({ ready }) => ready),
+    ...parts.map(({ view, ready }) => ({ type: readyType(view.component), ...ready })),
     latest,
-    ...abnormal(observation, latest, view),
+    ...abnormal(parts, latest),
+    ...warned(warnings),
   ];
-  const url = service?.status?.url;
-  const address = service?.status?.address?.url;
+  const predictor = parts.find(({ view }) => view.component === "predictor");
+  // Requests enter where the order of the components begins.
+  const entry = parts[0]?.view.service?.status;
+  const { url } = entry ?? {};
+  const address = entry?.address?.url;
   return {
     observedGeneration: generation,
     ...(url === undefined ? {} : { url }),
     ...(address === undefined ? {} : { address: { url: address } }),
-    replicas: view.replicas,
+    replicas: predictor?.view.replicas ?? 0,
     conditions: conditions(verdicts, isvc.status?.conditions, generation, observation.now),
-    components: { predictor: component(service) },
-    modelStatus: modelStatus(observation, ready, latest, view),
-  };
-}
-
-function look({ service, revisions, pods }: Observation): View {
-  const status = service?.status;
-  const newest = status?.latestCreatedRevisionName;
-  const serving = status?.latestReadyRevisionName;
-  const alive = livePods(pods);
-  const podsOf = (revision: string | undefined): readonly Pod[] =>
-    alive.filter((pod) => pod.metadata.labels?.[LABEL_REVISION] === revision);
-  const routed = new Set((status?.traffic ?? []).map((target) => target.revisionName));
-  const named = (name: string | undefined): KnativeRevision | undefined =>
-    revisions.find((revision) => revision.metadata.name === name);
-  const newestPods = podsOf(newest);
-  const replicas = alive.filter((pod) => routed.has(pod.metadata.labels?.[LABEL_REVISION])).length;
-  const active = condition(named(serving)?.status?.conditions, "Active");
-  return {
-    newest,
-    serving,
-    fresh: status !== undefined && status.observedGeneration === service?.metadata.generation,
-    trouble: newest === undefined ? undefined : revisionTrouble(newestPods, named(newest)),
-    newestPods,
-    answering: newestPods.some(
-      (pod) => condition(pod.status?.conditions, "Ready")?.status === "True",
+    components: Object.fromEntries(
+      parts.map(({ view }) => [view.component, componentStatus(view)]),
     ),
-    replicas,
-    scaledToZero: replicas === 0 && active?.status === "False" && active.reason === "NoTraffic",
+    ...(predictor === undefined
+      ? {}
+      : { modelStatus: modelStatus(predictor.view, predictor.ready, predictor.latest) }),
   };
 }
 
-/** Whether requests are answered. */
-function readyVerdict(observation: Observation, view: View): Verdict {
-  const { service, refusal, isvc } = observation;
-  const type = "Ready";
-  const before = condition(isvc.status?.conditions, type);
-  const routes = condition(service?.status?.conditions, "RoutesReady");
-  if (view.serving === undefined) {
-    return refusal === undefined
-      ? notYetServing(type, view)
-      : { type, status: "False", ...refusal };
-  }
-  // Nobody answers any more when the revision that gets the traffic is the one in trouble.
-  if (view.newest === view.serving && view.trouble?.fatal === true && !view.answering) {
-    const { reason, message } = view.trouble;
-    return { type, status: "False", reason, message };
-  }
-  // While a route moves, the old revision goes on serving: that is no reason to call a service that
-  // was ready unready.
-  const moving = routes?.status === "Unknown" && before?.status === "True";
-  if (routes?.status !== "True" && !moving) {
-    return {
-      type,
-      status: routes?.status === "False" ? "False" : "Unknown",
-      reason: routes?.reason ?? "RouteNotReady",
-      message: routes?.message ?? "the route of the Knative Service is not ready yet",
-    };
-  }
-  return view.scaledToZero
-    ? {
-        type,
-        status: "True",
-        reason: "ScaledToZero",
-        message: "no requests: scaled to zero; the next request starts a pod",
-      }
-    : { type, status: "True", reason: "Serving", message: `revision ${view.serving} serves` };
+function isWanted(isvc: InferenceService, component: ComponentName): boolean {
+  return component in isvc.spec;
 }
 
-function notYetServing(type: string, view: View): Verdict {
-  if (view.trouble !== undefined) {
-    const { reason, message, fatal } = view.trouble;
-    return { type, status: fatal ? "False" : "Unknown", reason, message };
-  }
-  return {
-    type,
-    status: "Unknown",
-    reason: "Deploying",
-    message:
-      view.newest === undefined
-        ? "waiting for Knative to make the first revision"
-        : `revision ${view.newest} is starting`,
-  };
+function part(component: ComponentName, observation: Observation): Part {
+  const { isvc, refusal, revisions, pods } = observation;
+  const service = observation.services[component];
+  const before = condition(isvc.status?.conditions, readyType(component));
+  const view = look({
+    component,
+    ...(refusal === undefined ? {} : { refusal }),
+    ...(service === undefined ? {} : { service }),
+    revisions,
+    pods,
+    wasReady: before?.status === "True",
+  });
+  return { view, ready: readiness(view), latest: latestReadiness(view) };
 }
 
-/** Whether the newest revision is up. */
-function latestVerdict({ refusal, service }: Observation, view: View): Verdict {
-  const type = "LatestDeploymentReady";
-  if (refusal !== undefined) {
-    return { type, status: "False", ...refusal };
-  }
-  if (!view.fresh || view.newest === undefined) {
-    return deploying(type, "waiting for Knative to make a revision of the latest change");
-  }
-  if (view.trouble !== undefined) {
-    const { reason, message, fatal } = view.trouble;
-    return { type, status: fatal ? "False" : "Unknown", reason, message };
-  }
-  if (view.newest !== view.serving) {
-    return deploying(type, `revision ${view.newest} is starting`);
-  }
-  // Knative has seen a change before it makes the revision: until then the newest is the last one's.
-  const configurations = condition(service?.status?.conditions, "ConfigurationsReady");
-  return configurations?.status === "True"
-    ? { type, status: "True", reason: "RevisionReady", message: `revision ${view.newest} is up` }
-    : deploying(type, configurations?.message ?? "waiting for Knative to look at the change");
+function readyType(component: ComponentName): string {
+  return `${component.charAt(0).toUpperCase()}${component.slice(1)}Ready`;
 }
 
-function deploying(type: string, message: string): Verdict {
-  return { type, status: "Unknown", reason: "Deploying", message };
+/** The condition `type` of all parts together, in the words of the worst. */
+function whole(type: string, parts: readonly Part[], of: (part: Part) => Judgement): Verdict {
+  // The predictor's words first: it is the part that every InferenceService has.
+  const told = parts
+    .toSorted((a, b) => rank(a) - rank(b))
+    .map((one) => ({ ...of(one), component: one.view.component }));
+  const found = worst(told);
+  if (found === undefined) {
+    return { type, status: "Unknown", reason: "Deploying", message: "nothing is wanted yet" };
+  }
+  const { component, status, reason, message } = found;
+  // A refusal names its field; everything else has to say which of several parts it is about.
+  const named = parts.length === 1 || message.includes(`spec.${component}`) || status === "True";
+  return { type, status, reason, message: named ? message : `${component}: ${message}` };
+}
+
+function rank({ view }: Part): number {
+  return view.component === "predictor" ? 0 : 1;
 }
 
 /** Reconciling and Stalled, each only while true (kstatus: sigs.k8s.io/cli-utils pkg/kstatus). */
-function abnormal({ refusal }: Observation, latest: Verdict, view: View): readonly Verdict[] {
-  const { reason, message } = latest;
-  if (refusal !== undefined || (latest.status === "False" && view.trouble?.fatal === true)) {
+function abnormal(parts: readonly Part[], verdict: Verdict): readonly Verdict[] {
+  const { reason, message } = verdict;
+  const stuck = parts.some(
+    ({ view, latest }) =>
+      view.refusal !== undefined || (latest.status === "False" && view.trouble?.fatal === true),
+  );
+  if (stuck) {
     return [{ type: "Stalled", status: "True", reason, message }];
   }
-  return latest.status === "True" ? [] : [{ type: "Reconciling", status: "True", reason, message }];
+  return verdict.status === "True"
+    ? []
+    : [{ type: "Reconciling", status: "True", reason, message }];
 }
 
-type ComponentStatus = NonNullable<NonNullable<InferenceServiceStatus["components"]>["predictor"]>;
-
-function component(service: KnativeService | undefined): ComponentStatus {
-  const status = service?.status;
-  if (status === undefined) {
-    return {};
-  }
-  const { url, latestCreatedRevisionName, latestReadyRevisionName, traffic } = status;
-  return {
-    ...(url === undefined ? {} : { url }),
-    ...(latestCreatedRevisionName === undefined
-      ? {}
-      : { latestCreatedRevision: latestCreatedRevisionName }),
-    ...(latestReadyRevisionName === undefined
-      ? {}
-      : { latestReadyRevision: latestReadyRevisionName }),
-    ...(traffic === undefined
-      ? {}
-      : {
-          traffic: traffic.map(({ revisionName, latestRevision, percent, tag, url: tagUrl }) => ({
-            ...(revisionName === undefined ? {} : { revisionName }),
-            ...(latestRevision === undefined ? {} : { latestRevision }),
-            ...(percent === undefined ? {} : { percent }),
-            ...(tag === undefined ? {} : { tag }),
-            ...(tagUrl === undefined ? {} : { url: tagUrl }),
-          })),
-        }),
-  };
-}
-
-/**
- * The model's state in KServe's words (kserve v1beta1 ModelStatus), except that zero replicas of a
- * loaded model count as Loaded.
- */
-function modelStatus(
-  { refusal }: Observation,
-  ready: Verdict,
-  latest: Verdict,
-  view: View,
-): ModelStatus {
-  const { trouble } = view;
-  const failed = view.newestPods.filter((pod) => revisionTrouble([pod], undefined)).length;
-  const running = view.newestPods.some((pod) => pod.status?.phase === "Running");
-  const target =
-    latest.status === "True"
-      ? "Loaded"
-      : trouble?.fatal === true
-        ? "FailedToLoad"
-        : running
-          ? "Loading"
-          : "Pending";
-  return {
-    transitionStatus: transition(refusal, latest, trouble),
-    states: {
-      ...(ready.status === "True" ? { activeModelState: "Loaded" as const } : {}),
-      targetModelState: target,
-    },
-    ...(trouble === undefined || view.newest === undefined
-      ? {}
-      : {
-          lastFailureInfo: {
-            reason: trouble.reason,
-            message: trouble.message,
-            modelRevisionName: view.newest,
-            ...(trouble.exitCode === undefined ? {} : { exitCode: trouble.exitCode }),
-          },
-        }),
-    copies: { failedCopies: failed, totalCopies: view.newestPods.length },
-  };
-}
-
-function transition(
-  refusal: Refusal | undefined,
-  latest: Verdict,
-  trouble: Trouble | undefined,
-): NonNullable<ModelStatus["transitionStatus"]> {
-  if (refusal !== undefined) {
-    return "InvalidSpec";
-  }
-  if (latest.status === "True") {
-    return "UpToDate";
-  }
-  return trouble?.fatal === true ? "BlockedByFailedLoad" : "InProgress";
+/** All warnings as one condition, present only while there are any. */
+function warned(warnings: readonly Warning[]): readonly Verdict[] {
+  const [first] = warnings;
+  return first === undefined
+    ? []
+    : [
+        {
+          type: "Warning",
+          status: "True",
+          reason: first.reason,
+          message: warnings.map(({ message }) => message).join("; "),
+        },
+      ];
 }
 
 /**

@@ -40,6 +40,7 @@ function needed(namespace: string): readonly Act[] {
     ["update", `${ISVC}/finalizers`, namespace],
     ["create", KSVC, namespace],
     ["patch", KSVC, namespace],
+    ["delete", KSVC, namespace],
     ["create", "events.k8s.io/events", namespace],
     ["patch", "events.k8s.io/events", namespace],
   ];
@@ -64,7 +65,6 @@ const NEVER: readonly Act[] = [
   ["delete", ISVC, "team-a"],
   ["update", `${ISVC}/status`, "team-a"],
   ["update", KSVC, "team-a"],
-  ["delete", KSVC, "team-a"],
   ["deletecollection", KSVC, "team-a"],
   ["create", "serving.knative.dev/routes", "team-a"],
   ["delete", "serving.knative.dev/revisions", "team-a"],

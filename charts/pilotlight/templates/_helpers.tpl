@@ -97,7 +97,7 @@ predictor:
   verbs: [update]
 - apiGroups: [serving.knative.dev]
   resources: [services]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [serving.knative.dev]
   resources: [revisions]
   verbs: [get, list, watch]

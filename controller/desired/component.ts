@@ -1,0 +1,122 @@
+/**
+ * One component (predictor, transformer or explainer), normalised → its Knative Service. Where the
+ * containers come from is not known here; what changes them (a runtime, an accelerator) turns one
+ * ComponentRequest into another.
+ */
+import type { InferenceService, PredictorSpec } from "../api/inferenceservice.gen.ts";
+import { INFERENCE_SERVICE, KNATIVE_SERVICE } from "../api/kinds.ts";
+import type { KnativeService, KnativeServicePodSpec } from "../api/knative-service.gen.ts";
+import {
+  type ComponentName,
+  componentServiceName,
+  LABEL_COMPONENT,
+  LABEL_INFERENCE_SERVICE,
+} from "../api/names.ts";
+import type { ObjectMeta } from "../cluster.ts";
+import { autoscalingAnnotations } from "./autoscaling.ts";
+import { serviceAnnotations, serviceLabels, templateAnnotations } from "./propagation.ts";
+import type { Traffic } from "./traffic.ts";
+
+/** What every component's spec has beside its pods: how it scales, its limits, its metadata. */
+export type ComponentExtension = Pick<
+  PredictorSpec,
+  | "minReplicas"
+  | "maxReplicas"
+  | "scaleMetric"
+  | "scaleTarget"
+  | "containerConcurrency"
+  | "timeout"
+  | "labels"
+  | "annotations"
+>;
+
+export interface ComponentRequest {
+  readonly component: ComponentName;
+  readonly extension: ComponentExtension;
+  /**
+   * The pods, except for what `extension` says (containerConcurrency, timeouts). Fields that are
+   * undefined or empty are left out.
+   */
+  readonly pod: KnativeServicePodSpec;
+  /** Annotations for the template that users may override, e.g. an accelerator's. */
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly traffic: Traffic;
+}
+
+/** `minReplicas` is that of a component which names none. */
+export function componentService(
+  isvc: InferenceService,
+  request: ComponentRequest,
+  minReplicas: number,
+): KnativeService {
+  const { metadata } = isvc;
+  const { component, extension } = request;
+  const labels = {
+    [LABEL_INFERENCE_SERVICE]: metadata.name,
+    [LABEL_COMPONENT]: component,
+  };
+  return {
+    apiVersion: KNATIVE_SERVICE.apiVersion,
+    kind: KNATIVE_SERVICE.kind,
+    metadata: {
+      ...childMetadata(metadata, componentServiceName(metadata.name, component)),
+      labels: { ...serviceLabels(metadata), ...labels },
+      annotations: serviceAnnotations(metadata),
+    },
+    spec: {
+      template: {
+        metadata: {
+          labels: { ...extension.labels, ...labels },
+          annotations: {
+            ...request.annotations,
+            ...templateAnnotations(metadata),
+            ...extension.annotations,
+            ...autoscalingAnnotations(extension, minReplicas),
+          },
+        },
+        spec: podSpec(request),
+      },
+      traffic: request.traffic,
+    },
+  };
+}
+
+function childMetadata(owner: ObjectMeta, name: string): ObjectMeta {
+  return {
+    name,
+    ...(owner.namespace === undefined ? {} : { namespace: owner.namespace }),
+    ownerReferences: [
+      {
+        apiVersion: INFERENCE_SERVICE.apiVersion,
+        kind: INFERENCE_SERVICE.kind,
+        name: owner.name,
+        uid: owner.uid ?? "",
+        controller: true,
+        blockOwnerDeletion: true,
+      },
+    ],
+  };
+}
+
+function podSpec({ extension, pod }: ComponentRequest): KnativeServicePodSpec {
+  const { containerConcurrency, timeout } = extension;
+  return {
+    ...(containerConcurrency === undefined ? {} : { containerConcurrency }),
+    // Both: a request that waits for a cold start has sent no byte, and the first-byte limit would
+    // end it before its time.
+    ...(timeout === undefined
+      ? {}
+      : { timeoutSeconds: timeout, responseStartTimeoutSeconds: timeout }),
+    enableServiceLinks: false,
+    ...(Object.fromEntries(
+      Object.entries(pod).filter(([, value]) => !isNothing(value)),
+    ) as unknown as KnativeServicePodSpec),
+  };
+}
+
+function isNothing(value: unknown): boolean {
+  return (
+    value === undefined ||
+    (typeof value === "object" && value !== null && Object.keys(value).length === 0)
+  );
+}

@@ -1,0 +1,84 @@
+/** spec.predictor → what its Knative Service is to be made from. */
+import type { InferenceService, ModelSpec, PredictorSpec } from "../api/inferenceservice.gen.ts";
+import type { KnativeServiceContainer, KnativeServicePodSpec } from "../api/knative-service.gen.ts";
+import { ANNOTATION_STORAGE_SECRET } from "../api/names.ts";
+import type { ComponentRequest } from "./component.ts";
+import { customContainer, modelContainer, type PredictorDefaults } from "./container.ts";
+import { isRefusal, type Refusal } from "./refusal.ts";
+import { selectRuntime } from "./runtime.ts";
+import { credentialsMount, mergeMounts, modelMount, type ModelMount } from "./storage.ts";
+import { traffic } from "./traffic.ts";
+
+export function predictorRequest(
+  isvc: InferenceService,
+  defaults: PredictorDefaults,
+): ComponentRequest | Refusal {
+  const { predictor } = isvc.spec;
+  const part = server(isvc, defaults);
+  return isRefusal(part)
+    ? part
+    : {
+        component: "predictor",
+        extension: predictor,
+        pod: pod(predictor, part),
+        traffic: traffic(),
+      };
+}
+
+interface Server {
+  readonly containers: readonly KnativeServiceContainer[];
+  readonly volumes: ModelMount["volumes"];
+}
+
+function server(isvc: InferenceService, defaults: PredictorDefaults): Server | Refusal {
+  const { model, containers } = isvc.spec.predictor;
+  if (containers !== undefined) {
+    return { containers: containers.map(customContainer), volumes: [] };
+  }
+  return model === undefined
+    ? {
+        reason: "InvalidSpec",
+        message: "exactly one of spec.predictor.model and spec.predictor.containers must be set",
+      }
+    : modelServer(isvc, model, defaults);
+}
+
+function modelServer(
+  { metadata, spec }: InferenceService,
+  model: ModelSpec,
+  defaults: PredictorDefaults,
+): Server | Refusal {
+  const runtime = selectRuntime(model);
+  if (isRefusal(runtime)) {
+    return runtime;
+  }
+  const mount = mergeMounts(
+    modelMount(model.storageUri),
+    credentialsMount(metadata.annotations?.[ANNOTATION_STORAGE_SECRET]),
+  );
+  const container = modelContainer({
+    modelName: metadata.name,
+    model,
+    predictor: spec.predictor,
+    mount,
+    defaults,
+  });
+  return { containers: [container], volumes: mount.volumes };
+}
+
+function pod(predictor: PredictorSpec, { containers, volumes }: Server): KnativeServicePodSpec {
+  const { serviceAccountName, nodeSelector, tolerations } = predictor;
+  // Knative takes no other value; a custom server with an account of its own may want the token, a
+  // model never does.
+  const token = predictor.containers !== undefined && serviceAccountName !== undefined;
+  return {
+    ...(token ? {} : { automountServiceAccountToken: false }),
+    ...(serviceAccountName === undefined ? {} : { serviceAccountName }),
+    ...(nodeSelector === undefined ? {} : { nodeSelector }),
+    ...(tolerations === undefined
+      ? {}
+      : { tolerations: tolerations.map((toleration) => ({ ...toleration })) }),
+    containers,
+    volumes,
+  };
+}

@@ -1,0 +1,64 @@
+/** What there is of one component, worked out once, for the verdicts to be made from. */
+import type { KnativeRevision } from "../api/knative-revision.gen.ts";
+import type { KnativeService } from "../api/knative-service.gen.ts";
+import { type ComponentName, LABEL_REVISION } from "../api/names.ts";
+import type { Refusal } from "../desired/refusal.ts";
+import { condition } from "./conditions.ts";
+import { livePods, type Pod } from "./pods.ts";
+import { revisionTrouble, type Trouble } from "./trouble.ts";
+
+export interface ComponentObservation {
+  readonly component: ComponentName;
+  /** Why nothing was applied for this generation, if so. */
+  readonly refusal?: Refusal;
+  readonly service?: KnativeService;
+  /** Of the whole InferenceService; each belongs to the component that its name or label says. */
+  readonly revisions: readonly KnativeRevision[];
+  readonly pods: readonly Pod[];
+  /** Whether the component was ready when it was looked at last. */
+  readonly wasReady: boolean;
+}
+
+export interface View extends ComponentObservation {
+  readonly newest: string | undefined;
+  readonly serving: string | undefined;
+  /** Whether Knative has seen what we applied. */
+  readonly fresh: boolean;
+  readonly trouble: Trouble | undefined;
+  readonly newestPods: readonly Pod[];
+  /**
+   * Whether a pod of the newest revision is ready: then trouble with another one is not an outage.
+   */
+  readonly answering: boolean;
+  readonly replicas: number;
+  readonly scaledToZero: boolean;
+}
+
+export function look(observation: ComponentObservation): View {
+  const { service, revisions, pods } = observation;
+  const status = service?.status;
+  const newest = status?.latestCreatedRevisionName;
+  const serving = status?.latestReadyRevisionName;
+  const alive = livePods(pods);
+  const podsOf = (revision: string | undefined): readonly Pod[] =>
+    alive.filter((pod) => pod.metadata.labels?.[LABEL_REVISION] === revision);
+  const routed = new Set((status?.traffic ?? []).map((target) => target.revisionName));
+  const named = (name: string | undefined): KnativeRevision | undefined =>
+    revisions.find((revision) => revision.metadata.name === name);
+  const newestPods = podsOf(newest);
+  const replicas = alive.filter((pod) => routed.has(pod.metadata.labels?.[LABEL_REVISION])).length;
+  const active = condition(named(serving)?.status?.conditions, "Active");
+  return {
+    ...observation,
+    newest,
+    serving,
+    fresh: status !== undefined && status.observedGeneration === service?.metadata.generation,
+    trouble: newest === undefined ? undefined : revisionTrouble(newestPods, named(newest)),
+    newestPods,
+    answering: newestPods.some(
+      (pod) => condition(pod.status?.conditions, "Ready")?.status === "True",
+    ),
+    replicas,
+    scaledToZero: replicas === 0 && active?.status === "False" && active.reason === "NoTraffic",
+  };
+}
