@@ -63,13 +63,17 @@ export const renderCommand: Command = {
     const refusals: string[] = [];
     for (const manifest of manifests) {
       const { isvc } = manifest;
-      const wanted = desired(inNamespace(isvc, values.namespace), facts, settings.predictor);
+      const wanted = desired({
+        isvc: inNamespace(isvc, values.namespace),
+        facts,
+        defaults: settings.predictor,
+      });
       if (isRefusal(wanted)) {
         refusals.push(
           `${manifest.where([])}: ${isvc.metadata.name}: ${wanted.reason}: ${wanted.message}`,
         );
       } else {
-        objects.push(rendered(wanted.predictor));
+        objects.push(...Object.values(wanted.services).map(rendered));
       }
     }
     if (refusals.length > 0) {
