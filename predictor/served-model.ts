@@ -10,6 +10,7 @@ import type { LoadedModel } from "./executor/messages.ts";
 import type { ChildEntry } from "./executor/process.ts";
 import { Supervisor } from "./executor/supervisor.ts";
 import type { ModelMetrics } from "./ops/metrics.ts";
+import type { TextGenerator } from "./protocol/generate.ts";
 import type { Signature } from "./protocol/tensor.ts";
 
 export type VersionOptions = {
@@ -34,6 +35,8 @@ export type VersionParts = {
   readonly loaded: LoadedModel;
   readonly metrics: ModelMetrics;
   readonly executor: Executor;
+  /** For the generate routes, when the model's task makes text. */
+  readonly generator?: TextGenerator;
 };
 
 /** One loaded version. */
@@ -41,6 +44,7 @@ export class ServedVersion {
   readonly version: string;
   readonly loaded: LoadedModel;
   readonly metrics: ModelMetrics;
+  readonly generator: TextGenerator | undefined;
   readonly #executor: Executor;
   readonly #batcher: Batcher;
 
@@ -49,6 +53,7 @@ export class ServedVersion {
     this.version = parts.version;
     this.loaded = parts.loaded;
     this.metrics = metrics;
+    this.generator = parts.generator;
     this.#executor = parts.executor;
     this.#batcher = new Batcher({
       port: parts.executor,

@@ -37,6 +37,11 @@ const failureReasons: Partial<Record<ServingError["code"], FailureReason>> = {
   deadline: "BACKEND",
 };
 
+/** Why a request failed, as the metrics count it. */
+export function failureReasonOf(fault: ServingError): FailureReason {
+  return failureReasons[fault.code] ?? "OTHER";
+}
+
 /** Serves one inference, whatever becomes of it. Never rejects. */
 export async function serveInference(
   exchange: Exchange,
@@ -60,7 +65,7 @@ export async function serveInference(
     });
   } catch (error) {
     const fault = asServingError(error);
-    metrics.failed(failureReasons[fault.code] ?? "OTHER");
+    metrics.failed(failureReasonOf(fault));
     if (fault.code === "failed" || fault.code === "deadline") options.onFault(fault);
     sendError(response, fault);
   }

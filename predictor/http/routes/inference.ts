@@ -1,0 +1,20 @@
+/** POST …/infer of the v2 protocol and …:predict of v1, for whatever skips the hot paths. */
+import { serveInference } from "../inference.ts";
+import type { Protocol } from "../inference.ts";
+import { modelNameOf, modelPaths, versionOf } from "./route.ts";
+import type { Answer, AppOptions, Serve } from "./route.ts";
+
+/** Before the metadata's routes: `/v1/models/:model` would take `M:predict` for a name. */
+export function addInferenceRoutes(serve: Serve, options: AppOptions): void {
+  const infer = inferenceBy(options, "v2");
+  for (const path of modelPaths("/infer")) serve(path, { post: infer });
+  serve(/^\/v1\/models\/(?<model>[^/]+):predict$/, { post: inferenceBy(options, "v1") });
+}
+
+function inferenceBy(options: AppOptions, protocol: Protocol): Answer {
+  return async (request, response) => {
+    const model = await options.service.modelNamed(modelNameOf(request));
+    const version = await model.version(versionOf(request));
+    await serveInference({ request, response }, { model, version, protocol }, options);
+  };
+}
