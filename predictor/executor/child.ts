@@ -1,5 +1,5 @@
 /**
- * The process that holds a session: one model, one run at a time, frames on file descriptor 3.
+ * The process that holds sessions: one run at a time, frames on file descriptor 3.
  * It keeps nothing that matters, so that it can be killed at any time; that is its purpose.
  */
 import { Socket } from "node:net";
@@ -20,11 +20,19 @@ export function runChild(): void {
   const socket = new Socket({ fd: 3, readable: true, writable: true });
   const runtime = importRuntime();
   const reader = new FrameReader();
-  let session: Session | undefined;
+  const sessions = new Map<number, Session>();
   let last = Promise.resolve();
   const answer = async ({ message, tensors }: Frame): Promise<void> => {
-    if (message.type === "load") session = await load(runtime, message, send);
-    if (message.type === "run" && session !== undefined) send(await run(session, message, tensors));
+    if (message.type === "load") await load(runtime, message, sessions, send);
+    if (message.type === "run") {
+      const session = sessions.get(message.session);
+      if (session !== undefined) send(await run(session, message, tensors));
+    }
+    if (message.type === "unload" || message.type === "measure") {
+      if (message.type === "unload") await unload(sessions, message.session);
+      const rssBytes = process.memoryUsage.rss();
+      send({ message: { type: "measured", id: message.id, rssBytes }, tensors: [] });
+    }
   };
   const send = (frame: Frame): void => writeFrame(socket, frame);
   socket.on("data", (chunk: Buffer) => {
@@ -39,20 +47,27 @@ export function runChild(): void {
 
 async function load(
   runtime: Promise<Runtime>,
-  options: LoadOptions,
+  options: Extract<Message, { type: "load" }>,
+  sessions: Map<number, Session>,
   send: (frame: Frame) => void,
-): Promise<Session | undefined> {
+): Promise<void> {
+  const { id } = options;
   try {
     const started = performance.now();
     const opened = await open(await runtime, options);
     const model = { ...opened.model, loadMs: performance.now() - started };
-    send({ message: { type: "loaded", model }, tensors: [] });
+    sessions.set(options.session, opened.session);
+    send({ message: { type: "loaded", id, model }, tensors: [] });
     watchParent();
-    return opened.session;
   } catch (error) {
-    send({ message: { type: "load-failed", reason: messageOf(error) }, tensors: [] });
-    return undefined;
+    send({ message: { type: "load-failed", id, reason: messageOf(error) }, tensors: [] });
   }
+}
+
+async function unload(sessions: Map<number, Session>, number: number): Promise<void> {
+  const session = sessions.get(number);
+  sessions.delete(number);
+  await session?.release();
 }
 
 type Opened = { session: Session; model: Omit<LoadedModel, "loadMs"> };
@@ -63,12 +78,17 @@ type Opened = { session: Session; model: Omit<LoadedModel, "loadMs"> };
  * reason.
  */
 async function open(runtime: Runtime, options: LoadOptions): Promise<Opened> {
-  const { path, threads } = options;
-  const session = await openSession(runtime, { path, threads, optimization: "all" });
+  const { path, threads, optimization = "all" } = options;
+  const session = await openSession(runtime, { path, threads, optimization });
   const notes = session.skipped.map((name) => `output ${name} is no tensor and is left out`);
   const opened = (by: Session, { batchable }: Probe, note: string[]): Opened => ({
     session: by,
-    model: { signature: by.signature, batchable, notes: [...notes, ...note] },
+    model: {
+      signature: by.signature,
+      batchable,
+      optimization: by === session ? optimization : "basic",
+      notes: [...notes, ...note],
+    },
   });
   const cold = { warm: false, batchable: false };
   if (!options.warmUp) return opened(session, cold, ["the model was not tried before serving"]);
@@ -99,11 +119,15 @@ async function run(
   }
 }
 
+let watching = false;
+
 /**
  * While a run blocks this thread, the end of the socket goes unseen. A second thread notices that
  * the parent changed, and ends the process; nothing gentler than SIGKILL ends one inside run().
  */
 function watchParent(): void {
+  if (watching) return;
+  watching = true;
   const code = `
     const { workerData } = require("node:worker_threads");
     setInterval(() => {

@@ -20,7 +20,7 @@ const tensor: fc.Arbitrary<Tensor> = fc.uint8Array({ maxLength: 40 }).map((bytes
   data: Uint8Array.from(bytes),
 }));
 const frame: fc.Arbitrary<Frame> = fc.record({
-  message: fc.nat().map((id) => ({ type: "run", id, outputs: ["y"] }) as const),
+  message: fc.nat().map((id) => ({ type: "run", id, session: 0, outputs: ["y"] }) as const),
   tensors: fc.array(tensor, { maxLength: 3 }),
 });
 

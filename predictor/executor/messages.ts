@@ -7,21 +7,40 @@ export type LoadOptions = {
   readonly threads: number;
   /** Run the model once before it counts as loaded, and try whether it may be batched. */
   readonly warmUp: boolean;
+  /** What an earlier load of the same file found to work; "all" is tried first without it. */
+  readonly optimization?: Optimization;
 };
+
+/** How far onnxruntime rewrites the graph. */
+export type Optimization = "all" | "basic";
 
 export type LoadedModel = {
   readonly signature: Signature;
   /** Whether requests may be joined along dimension 0. */
   readonly batchable: boolean;
+  readonly optimization: Optimization;
   readonly loadMs: number;
   /** What an operator should know: a warm-up that failed, outputs left out. */
   readonly notes: readonly string[];
 };
 
+/**
+ * A process may hold several sessions; each has a number that the parent chose. Every answer
+ * carries the id of its question.
+ */
 export type Message =
-  | ({ readonly type: "load" } & LoadOptions)
-  | { readonly type: "loaded"; readonly model: LoadedModel }
-  | { readonly type: "load-failed"; readonly reason: string }
-  | { readonly type: "run"; readonly id: number; readonly outputs: readonly string[] }
+  | ({ readonly type: "load"; readonly id: number; readonly session: number } & LoadOptions)
+  | { readonly type: "loaded"; readonly id: number; readonly model: LoadedModel }
+  | { readonly type: "load-failed"; readonly id: number; readonly reason: string }
+  | {
+      readonly type: "run";
+      readonly id: number;
+      readonly session: number;
+      readonly outputs: readonly string[];
+    }
   | { readonly type: "ran"; readonly id: number; readonly ms: number }
-  | { readonly type: "run-failed"; readonly id: number; readonly reason: string };
+  | { readonly type: "run-failed"; readonly id: number; readonly reason: string }
+  | { readonly type: "unload"; readonly id: number; readonly session: number }
+  | { readonly type: "measure"; readonly id: number }
+  /** The answer to both: the memory of the process. */
+  | { readonly type: "measured"; readonly id: number; readonly rssBytes: number };

@@ -8,10 +8,15 @@ import type { Socket } from "node:net";
 import type { Tensor } from "../protocol/tensor.ts";
 import { FrameReader, writeFrame } from "./frames.ts";
 import type { Frame } from "./frames.ts";
-import type { LoadedModel, LoadOptions } from "./messages.ts";
+import type { LoadedModel, LoadOptions, Message } from "./messages.ts";
 
 /** How to start the child: the command, and what makes it one. */
-export type ChildEntry = { readonly command: string; readonly args: readonly string[] };
+export type ChildEntry = {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Instead of this process' own environment. */
+  readonly environment?: Readonly<Record<string, string>>;
+};
 
 /** The process ended under a load or a run: killed, or a fault in native code. */
 export class ExecutorDied extends Error {
@@ -39,6 +44,7 @@ export class ExecutorProcess {
   constructor(entry: ChildEntry) {
     this.#child = spawn(entry.command, entry.args, {
       stdio: ["ignore", "inherit", "inherit", "pipe"],
+      ...(entry.environment === undefined ? {} : { env: entry.environment }),
     });
     // Node makes a "pipe" beyond the standard three a socket pair, open in both directions.
     this.#socket = this.#child.stdio[3] as Socket;
@@ -65,20 +71,45 @@ export class ExecutorProcess {
     return this.#child.pid;
   }
 
-  /** Loads the model. Rejects with ExecutorRefused or ExecutorDied. */
-  async load(options: LoadOptions): Promise<LoadedModel> {
-    const { message } = await this.#ask(0, { message: { type: "load", ...options }, tensors: [] });
+  /** Loads a model as the session of that number. Rejects with ExecutorRefused or ExecutorDied. */
+  async load(options: LoadOptions, session = 0): Promise<LoadedModel> {
+    const id = this.#nextId++;
+    const load: Message = { type: "load", id, session, ...options };
+    const { message } = await this.#ask(id, { message: load, tensors: [] });
     if (message.type === "loaded") return message.model;
     throw new ExecutorRefused(message.type === "load-failed" ? message.reason : message.type);
   }
 
-  /** Runs the model. Rejects with ExecutorRefused or ExecutorDied. */
-  async run(inputs: readonly Tensor[], outputs: readonly string[]): Promise<RunResult> {
+  /** Runs a model. Rejects with ExecutorRefused or ExecutorDied. */
+  async run(
+    inputs: readonly Tensor[],
+    outputs: readonly string[],
+    session = 0,
+  ): Promise<RunResult> {
     const id = this.#nextId++;
-    const frame = await this.#ask(id, { message: { type: "run", id, outputs }, tensors: inputs });
+    const run: Message = { type: "run", id, session, outputs };
+    const frame = await this.#ask(id, { message: run, tensors: inputs });
     const { message } = frame;
     if (message.type === "ran") return { outputs: frame.tensors, ms: message.ms };
     throw new ExecutorRefused(message.type === "run-failed" ? message.reason : message.type);
+  }
+
+  /** Frees a session. Resolves with the memory of the process after that, in bytes. */
+  async unload(session: number): Promise<number> {
+    const id = this.#nextId++;
+    return this.#measured(id, { type: "unload", id, session });
+  }
+
+  /** The memory of the process, in bytes. Rejects with ExecutorDied. */
+  async measure(): Promise<number> {
+    const id = this.#nextId++;
+    return this.#measured(id, { type: "measure", id });
+  }
+
+  async #measured(id: number, question: Message): Promise<number> {
+    const { message } = await this.#ask(id, { message: question, tensors: [] });
+    if (message.type === "measured") return message.rssBytes;
+    throw new ExecutorRefused(message.type);
   }
 
   /** Ends the process, even in the middle of a run: only SIGKILL can. */
@@ -95,7 +126,7 @@ export class ExecutorProcess {
   }
 
   #settle(frame: Frame): void {
-    const id = "id" in frame.message ? frame.message.id : 0;
+    const { id } = frame.message;
     const settle = this.#pending.get(id);
     this.#pending.delete(id);
     settle?.resolve(frame);

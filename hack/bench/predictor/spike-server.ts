@@ -100,7 +100,8 @@ async function serve(options: SpikeOptions): Promise<void> {
     queueBytesMax: 2 ** 30,
     timeoutMs: 300_000,
   };
-  const loaded = { signature, batchable: options.batchSizeMax > 1, loadMs: 0, notes: [] };
+  const batchable = options.batchSizeMax > 1;
+  const loaded = { signature, batchable, optimization: "all" as const, loadMs: 0, notes: [] };
   const first = new ServedVersion(
     { version: "1", loaded, metrics: metrics.forModel("m", "1"), executor },
     { limits, clock: systemClock },
