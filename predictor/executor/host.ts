@@ -18,6 +18,7 @@ export class Host {
   #nextSession = 1;
   #measuredAtMs = 0;
   #alive = true;
+  #turns = 0;
   /** Memory of the process when it held nothing yet, in bytes; 0 until it was measured. */
   baseBytes = 0;
   /** Memory of the process as last measured, in bytes. */
@@ -35,6 +36,11 @@ export class Host {
 
   get alive(): boolean {
     return this.#alive;
+  }
+
+  /** Something runs or waits to run: what is asked now would wait. */
+  get busy(): boolean {
+    return this.#turns > 0;
   }
 
   get pid(): number | undefined {
@@ -109,7 +115,8 @@ export class Host {
   }
 
   async #exclusive<T>(task: () => Promise<T>): Promise<T> {
-    const turn = this.#tail.then(task);
+    this.#turns++;
+    const turn = this.#tail.then(task).finally(() => this.#turns--);
     this.#tail = turn.catch(ignore);
     return turn;
   }

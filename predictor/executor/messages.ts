@@ -18,7 +18,7 @@ export type LoadedModel = {
   readonly signature: Signature;
   /** Whether requests may be joined along dimension 0. */
   readonly batchable: boolean;
-  readonly optimization: Optimization;
+  readonly optimization?: Optimization;
   readonly loadMs: number;
   /** What an operator should know: a warm-up that failed, outputs left out. */
   readonly notes: readonly string[];
