@@ -30,3 +30,17 @@ export const CONFIG_MAP: Kind = {
   plural: "configmaps",
   namespaced: true,
 };
+
+export const SERVING_RUNTIME: Kind = {
+  apiVersion: "pilotlight.dev/v1alpha1",
+  kind: "ServingRuntime",
+  plural: "servingruntimes",
+  namespaced: true,
+};
+
+export const CLUSTER_SERVING_RUNTIME: Kind = {
+  apiVersion: "pilotlight.dev/v1alpha1",
+  kind: "ClusterServingRuntime",
+  plural: "clusterservingruntimes",
+  namespaced: false,
+};

@@ -5,6 +5,7 @@ import { parse } from "yaml";
 import type { JSONSchema } from "json-schema-to-typescript";
 import { ensureModuleSource } from "../go/build.ts";
 import { SERVING_VERSION } from "../go/modules.ts";
+import { clusterScoped } from "./cluster-scoped.ts";
 import { crdTypes } from "./crd-types.ts";
 import { knativeSlice } from "./knative-slice.ts";
 
@@ -53,6 +54,16 @@ async function main(): Promise<void> {
       origin: "crds/inferenceservice.yaml",
       name: "InferenceService",
       schema: storedSchema(ours),
+    }),
+  );
+  const runtime = await readFile(join(root, "crds/servingruntime.yaml"), "utf8");
+  await write("crds/clusterservingruntime.yaml", clusterScoped(runtime));
+  await write(
+    "controller/api/servingruntime.gen.ts",
+    await crdTypes({
+      origin: "crds/servingruntime.yaml",
+      name: "ServingRuntime",
+      schema: storedSchema(runtime),
     }),
   );
   const knative = await knativeModule();

@@ -43,7 +43,7 @@ export function kube(kubeconfig: string): Kube {
       }
     },
     list: async <T extends KubeObject>(kind: Kind, namespace: string) => {
-      const path = collectionPath(kind, namespace);
+      const path = collectionPath(kind, kind.namespaced ? namespace : undefined);
       return (await http.json<{ items: readonly T[] }>({ method: "GET", path })).items;
     },
     apply: <T extends KubeObject>(kind: Kind, object: KubeObject, subresource?: "status") =>
