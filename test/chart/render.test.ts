@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "mocha";
 import { parse } from "yaml";
@@ -27,6 +27,8 @@ const DEFAULT_KINDS = [
   "ClusterRole",
   "ClusterRoleBinding",
   "ConfigMap",
+  "CustomResourceDefinition",
+  "CustomResourceDefinition",
   "CustomResourceDefinition",
   "Deployment",
   "PodDisruptionBudget",
@@ -201,9 +203,10 @@ describe("charts/pilotlight, rendered", function () {
     assert.equal(checksum(same), checksum(all));
   });
 
-  it("keeps its CustomResourceDefinition on uninstall, unless told", () => {
+  it("keeps its CustomResourceDefinitions on uninstall, unless told", () => {
     const annotations = (rendered: readonly Manifest[]): Readonly<Record<string, string>> =>
-      only(rendered, "CustomResourceDefinition").metadata.annotations ?? {};
+      only(rendered, "CustomResourceDefinition", "inferenceservices.pilotlight.dev").metadata
+        .annotations ?? {};
     assert.equal(annotations(all)["helm.sh/resource-policy"], "keep");
     assert.equal(annotations(all)["argocd.argoproj.io/sync-options"], "ServerSideApply=true");
     assert.equal(annotations(full)["example.com/owner"], "serving");
@@ -215,10 +218,11 @@ describe("charts/pilotlight, rendered", function () {
     assert.ok(!kinds(namespaced).includes("CustomResourceDefinition"));
   });
 
-  it("holds the very CustomResourceDefinition of crds/", () => {
-    const source = readFileSync(join(ROOT, "crds/inferenceservice.yaml"), "utf8");
-    const { spec } = parse(source) as Manifest;
-    assert.deepEqual(only(all, "CustomResourceDefinition").spec, spec);
+  it("holds the very CustomResourceDefinitions of crds/", () => {
+    for (const file of readdirSync(join(ROOT, "crds"))) {
+      const { metadata, spec } = parse(readFileSync(join(ROOT, "crds", file), "utf8")) as Manifest;
+      assert.deepEqual(only(all, "CustomResourceDefinition", metadata.name).spec, spec);
+    }
   });
 
   it("cuts long names to 63 characters, and keeps them apart", async () => {
