@@ -68,6 +68,11 @@ export interface PredictorSpec {
    */
   readonly tolerations?: readonly Toleration[]
   /**
+   * Seconds a pod may take from its start until it serves, the download of the model included: sets Knative's progress deadline and the container's startup probe together. Default: the cluster's progress deadline (600 s as Knative ships it), or 1800 with an accelerator.
+   */
+  readonly startupTimeout?: number
+  readonly accelerator?: Accelerator
+  /**
    * ServiceAccount of the pods, in the same namespace, e.g. one with a cloud role for the model store.
    */
   readonly serviceAccountName?: string
@@ -101,6 +106,35 @@ export interface Toleration {
    * How long a NoExecute taint is tolerated.
    */
   readonly tolerationSeconds?: number
+}
+/**
+ * Devices that each pod gets, by what they are: sets the resource, node selector, toleration, /dev/shm, startupTimeout, containerConcurrency and Knative's target-burst-capacity to what they need. What the spec says itself wins.
+ */
+export interface Accelerator {
+  /**
+   * nvidia, aws-neuron (Inferentia and Trainium), google-tpu, amd or gaudi.
+   */
+  readonly type: ("nvidia" | "aws-neuron" | "google-tpu" | "amd" | "gaudi")
+  /**
+   * Devices of each pod, whole ones. Default 1.
+   */
+  readonly count?: number
+  /**
+   * Which model of it, as the nodes' label says: nvidia.com/gpu.product (NVIDIA-L4; on GKE nvidia-l4), the instance type (inf2.xlarge, trn1.32xlarge, dl1.24xlarge), cloud.google.com/gke-tpu-accelerator (tpu-v6e-slice), amd.com/gpu.product-name. Any when absent.
+   */
+  readonly product?: string
+  /**
+   * How a TPU's chips are wired, e.g. 2x2. Default: the one node's slice with count chips.
+   */
+  readonly topology?: string
+  /**
+   * Another extended resource of the same devices, e.g. nvidia.com/mig-1g.5gb or aws.amazon.com/neuroncore.
+   */
+  readonly resourceName?: string
+  /**
+   * Size of /dev/shm, 0 for the container runtime's own 64 MiB. It counts as memory of the pod.
+   */
+  readonly sharedMemory?: number | string
 }
 /**
  * A model, and where it lies.

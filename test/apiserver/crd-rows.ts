@@ -37,6 +37,15 @@ export const MODEL_EXAMPLE: Fields = {
     tolerations: [
       { key: "d", operator: "Equal", value: "e", effect: "NoExecute", tolerationSeconds: 60 },
     ],
+    startupTimeout: 900,
+    accelerator: {
+      type: "google-tpu",
+      count: 4,
+      product: "tpu-v6e-slice",
+      topology: "2x2",
+      resourceName: "google.com/tpu",
+      sharedMemory: "1Gi",
+    },
     serviceAccountName: "store-reader",
     model: {
       modelFormat: { name: "onnx", version: "1" },
@@ -80,6 +89,13 @@ function withUri(storageUri: string): Fields {
   return withModel({ storageUri });
 }
 
+function withAccelerator(accelerator: Fields): Fields {
+  return { ...withModel({}), accelerator };
+}
+
+const TOPOLOGY = "topology is for type google-tpu";
+const PRODUCT = "product must be set for type google-tpu";
+const CHIPS = "count must be 1, 4 or 8 for type google-tpu";
 const NAME = "metadata.name must start with a letter";
 const LENGTH = "metadata.name must have at most 46 characters";
 const EITHER = "exactly one of spec.predictor.model";
@@ -114,6 +130,22 @@ export const RULE_ROWS: readonly RuleRow[] = [
     predictor: { ...model, minReplicas: 3, maxReplicas: 2 },
     refusal: REPLICAS,
     why: "no number of pods satisfies both",
+  },
+  { predictor: withAccelerator({ type: "nvidia" }), why: "a device, whichever" },
+  {
+    predictor: withAccelerator({ type: "nvidia", topology: "2x2" }),
+    refusal: TOPOLOGY,
+    why: "GPUs of a node are wired as they are",
+  },
+  { predictor: withAccelerator({ type: "google-tpu" }), refusal: PRODUCT, why: "which TPU" },
+  {
+    predictor: withAccelerator({ type: "google-tpu", product: "tpu-v6e-slice", count: 8 }),
+    why: "all chips of the largest node",
+  },
+  {
+    predictor: withAccelerator({ type: "google-tpu", product: "tpu-v6e-slice", count: 2 }),
+    refusal: CHIPS,
+    why: "no node has two",
   },
   { predictor: { ...model, scaleMetric: "rps" }, why: "requests a second" },
   { predictor: { ...model, scaleMetric: "cpu" }, refusal: METRIC, why: "cannot wake from zero" },
