@@ -34,8 +34,8 @@ interface Golden {
 }
 
 /**
- * Values that the enum names in order to be refused by a rule with a better sentence, or that do not
- * go with the rest of the example (a topology).
+ * Values that the enum names in order to be refused by a rule with a better sentence, or that do
+ * not go with the rest of the example (a topology).
  */
 const REFUSED_BY_RULE = new Set(["cpu", "memory", "nvidia", "aws-neuron", "amd", "gaudi"]);
 
