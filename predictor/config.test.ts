@@ -12,6 +12,7 @@ describe("configuration", () => {
       containerConcurrency: Number.POSITIVE_INFINITY,
       queueDepthMax: 1000,
       batchSizeMax: 32,
+      batchLatencyMs: 0,
       requestTimeoutMs: 300_000,
       drainTimeoutMs: 300_000,
       bodyBytesMax: 67_108_864,

@@ -14,6 +14,8 @@ export type Config = {
   readonly containerConcurrency: number;
   readonly queueDepthMax: number;
   readonly batchSizeMax: number;
+  /** How long a request may wait for company while the executor is idle. */
+  readonly batchLatencyMs: number;
   readonly requestTimeoutMs: number;
   readonly drainTimeoutMs: number;
   readonly bodyBytesMax: number;
@@ -58,6 +60,7 @@ const rules: Readonly<Record<string, Rule>> = {
   CONTAINER_CONCURRENCY: whole(0),
   QUEUE_DEPTH_MAX: whole(0),
   BATCH_SIZE_MAX: whole(1),
+  BATCH_LATENCY_MS: whole(0, 60_000),
   REQUEST_TIMEOUT_SECONDS: seconds(0.001),
   DRAIN_TIMEOUT_SECONDS: seconds(0),
   BODY_BYTES_MAX: whole(1, 2 ** 31),
@@ -110,6 +113,7 @@ export function parseConfig(args: readonly string[], environment: Environment): 
     containerConcurrency: number("CONTAINER_CONCURRENCY", 0) || Number.POSITIVE_INFINITY,
     queueDepthMax: number("QUEUE_DEPTH_MAX", 1000),
     batchSizeMax: number("BATCH_SIZE_MAX", 32),
+    batchLatencyMs: number("BATCH_LATENCY_MS", 0),
     requestTimeoutMs: timeoutSeconds * 1000,
     drainTimeoutMs: number("DRAIN_TIMEOUT_SECONDS", timeoutSeconds) * 1000,
     bodyBytesMax: number("BODY_BYTES_MAX", 67_108_864),

@@ -111,6 +111,7 @@ class Predictor {
       onRestart: (reason) => this.#log?.warn({ reason }, "executor replaced"),
       limits: {
         batchSizeMax: config.batchSizeMax,
+        batchLatencyMs: config.batchLatencyMs,
         concurrencyMax: config.containerConcurrency,
         queueDepthMax: config.queueDepthMax,
         queueBytesMax: queuedBodiesMax * config.bodyBytesMax,

@@ -56,7 +56,7 @@ export class ServedVersion {
     this.generator = parts.generator;
     this.#executor = parts.executor;
     this.#batcher = new Batcher({
-      port: parts.executor,
+      ports: [parts.executor],
       batchable: parts.loaded.batchable,
       limits,
       clock,

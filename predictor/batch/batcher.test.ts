@@ -2,129 +2,13 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import * as fc from "fast-check";
 import { after, before, describe, it } from "mocha";
-import { ServingError } from "../errors.ts";
 import { isClose } from "../executor/probe.ts";
 import { importRuntime, openSession } from "../executor/session.ts";
 import type { Session } from "../executor/session.ts";
-import { viewOf } from "../protocol/tensor.ts";
 import type { Tensor } from "../protocol/tensor.ts";
 import { Batcher } from "./batcher.ts";
-import type { BatcherLimits } from "./batcher.ts";
-import type { Clock, RunOutcome, RunPort } from "./port.ts";
-
-/** An executor whose runs end when the test says so. */
-class FakePort implements RunPort {
-  readonly runs: { inputs: readonly Tensor[]; finish: (outcome: RunOutcome) => void }[] = [];
-  replaced = 0;
-  up = true;
-  #listener: () => void = () => {};
-
-  ready(): boolean {
-    return this.up;
-  }
-
-  onReady(listener: () => void): void {
-    this.#listener = listener;
-  }
-
-  async run(inputs: readonly Tensor[]): Promise<RunOutcome> {
-    const { promise, resolve } = Promise.withResolvers<RunOutcome>();
-    this.runs.push({ inputs, finish: resolve });
-    return promise;
-  }
-
-  replace(): void {
-    this.replaced++;
-    this.up = false;
-  }
-
-  comeUp(): void {
-    this.up = true;
-    this.#listener();
-  }
-
-  /** The rows of each run so far. */
-  get rows(): number[] {
-    return this.runs.map(({ inputs }) => inputs[0]?.shape[0] ?? 0);
-  }
-
-  /** Ends the newest run: its outputs are its inputs. */
-  async echo(): Promise<void> {
-    const run = this.runs.at(-1);
-    run?.finish({ kind: "done", outputs: run.inputs, ms: 5 });
-    await settled();
-  }
-
-  async end(outcome: RunOutcome): Promise<void> {
-    this.runs.at(-1)?.finish(outcome);
-    await settled();
-  }
-}
-
-/** A clock that the test moves. */
-class FakeClock implements Clock {
-  #now = 0;
-  #timers: { at: number; callback: () => void }[] = [];
-
-  nowMs(): number {
-    return this.#now;
-  }
-
-  after(ms: number, callback: () => void): () => void {
-    const timer = { at: this.#now + ms, callback };
-    this.#timers.push(timer);
-    return () => (this.#timers = this.#timers.filter((each) => each !== timer));
-  }
-
-  async advance(ms: number): Promise<void> {
-    const end = this.#now + ms;
-    for (;;) {
-      const due = this.#timers.filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
-      if (due === undefined) break;
-      this.#timers = this.#timers.filter((each) => each !== due);
-      this.#now = due.at;
-      due.callback();
-    }
-    this.#now = end;
-    await settled();
-  }
-}
-
-/** All promises that can settle have settled. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 10; turn++) await Promise.resolve();
-}
-
-const limits: BatcherLimits = {
-  batchSizeMax: 8,
-  concurrencyMax: Number.POSITIVE_INFINITY,
-  queueDepthMax: 4,
-  queueBytesMax: 1000,
-  timeoutMs: 10_000,
-};
-
-function start(change: Partial<BatcherLimits> & { batchable?: boolean } = {}) {
-  const port = new FakePort();
-  const clock = new FakeClock();
-  const { batchable = true, ...rest } = change;
-  const observer = { waiting: () => {}, ran: () => {} };
-  const batcher = new Batcher({ port, clock, batchable, observer, limits: { ...limits, ...rest } });
-  return { port, clock, batcher };
-}
-
-function row(...values: number[]): Tensor {
-  const data = new Uint8Array(Float32Array.from(values).buffer);
-  return { name: "x", datatype: "FP32", shape: [1, values.length], data };
-}
-
-const ask = (batcher: Batcher, ...values: number[]) => {
-  const ticket = batcher.submit({ inputs: [row(...values)], outputs: ["x"] });
-  const outcome = ticket.result.then(
-    ({ outputs }) => Array.from(viewOf(outputs[0] ?? row()), Number),
-    (error: unknown) => (error instanceof ServingError ? error.code : error),
-  );
-  return { ...ticket, outcome };
-};
+import type { RunPort } from "./port.ts";
+import { ask, FakeClock, limits, row, start } from "./testing/fakes.ts";
 
 describe("the batcher", () => {
   it("runs at once when idle, and joins what waited", async () => {
@@ -301,7 +185,13 @@ describe("batched and single", () => {
     };
     const observer = { waiting: () => {}, ran: () => {} };
     const roomy = { ...limits, queueDepthMax: 1000, queueBytesMax: 1e9 };
-    return new Batcher({ port, batchable: true, limits: roomy, clock: new FakeClock(), observer });
+    return new Batcher({
+      ports: [port],
+      batchable: true,
+      limits: roomy,
+      clock: new FakeClock(),
+      observer,
+    });
   }
 
   it("give the same, to within one part in a thousand", async () => {

@@ -1,15 +1,20 @@
 /**
- * Opportunistic batching: a request that finds the executor idle runs at once; what arrives while
- * it's busy waits and runs together when it's free. Nothing ever waits for company.
+ * Opportunistic batching: a request that finds an executor idle runs at once; what arrives while
+ * all are busy waits, and runs together when one is free. Nothing waits for company unless a
+ * latency says so.
  */
 import { ServingError } from "../errors.ts";
 import { batchKey, joinRows, rowsOf, splitRows } from "../protocol/rows.ts";
 import type { Tensor } from "../protocol/tensor.ts";
-import { plan, stuckAtMs } from "./plan.ts";
+import { faultOf } from "./fault.ts";
+import { choose, placeInQueue, stuckAtMs } from "./plan.ts";
 import type { Clock, RunOutcome, RunPort } from "./port.ts";
+import { Queue } from "./queue.ts";
 
 export type BatcherLimits = {
   readonly batchSizeMax: number;
+  /** How long a request may wait for company while an executor is idle; 0 for not at all. */
+  readonly batchLatencyMs: number;
   /** Inferences let in at once; Infinity for no limit. */
   readonly concurrencyMax: number;
   readonly queueDepthMax: number;
@@ -34,31 +39,46 @@ export type BatcherObserver = {
 export type Work = {
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly string[];
+  /** 1 is the most urgent; 0 or nothing is the default. */
+  readonly priority?: number;
+  /** Shortens the server's own limit, queueing included; never lengthens it. */
+  readonly timeoutMs?: number;
+};
+
+/** The run that computed a result, shared by all requests that were in it. */
+export type RunFacts = {
+  /** By the batcher's clock. */
+  readonly startedAtMs: number;
+  readonly ms: number;
+  readonly requests: number;
+  readonly rows: number;
 };
 
 export type WorkResult = {
   readonly outputs: readonly Tensor[];
   readonly queueMs: number;
-  readonly runMs: number;
+  readonly run: RunFacts;
 };
 
-type Job = Work & {
-  readonly key: string | undefined;
+type Job = {
+  readonly work: Work;
+  /** Without one it runs alone; also once it was in a batch that failed. */
+  key: string | undefined;
   readonly rows: number;
   readonly bytes: number;
+  place: number;
   readonly enqueuedAtMs: number;
   readonly deadlineAtMs: number;
-  /** Was in a batch that failed: runs alone, so that it can only fail itself. */
-  alone: boolean;
   /** Settled, by a result, a deadline or the client's leaving; a run may still carry it. */
   over: boolean;
-  /** In the queue, not in a run. */
   queued: boolean;
   resolve(result: WorkResult): void;
   reject(error: ServingError): void;
 };
 
 type Run = { readonly jobs: readonly Job[]; readonly startedAtMs: number; stuckAtMs: number };
+/** An executor, and what it runs now. */
+type Slot = { readonly port: RunPort; run: Run | undefined };
 
 export type Ticket = {
   readonly result: Promise<WorkResult>;
@@ -67,7 +87,8 @@ export type Ticket = {
 };
 
 export type BatcherOptions = {
-  readonly port: RunPort;
+  /** One executor each, all of the same model. */
+  readonly ports: readonly RunPort[];
   readonly batchable: boolean;
   readonly limits: BatcherLimits;
   readonly clock: Clock;
@@ -76,20 +97,20 @@ export type BatcherOptions = {
 
 export class Batcher {
   readonly #options: BatcherOptions;
-  #waiting: Job[] = [];
-  #waitingBytes = 0;
-  #run: Run | undefined;
+  readonly #slots: readonly Slot[];
+  readonly #queue = new Queue<Job>();
   #longestRunMs = 0;
-  #cancelTimer: (() => void) | undefined;
+  #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
 
   constructor(options: BatcherOptions) {
     this.#options = options;
-    options.port.onReady(() => this.#pump());
+    this.#slots = options.ports.map((port) => ({ port, run: undefined }));
+    for (const port of options.ports) port.onReady(() => this.#pump());
   }
 
   /** Requests in the queue, not those running. */
   get depth(): number {
-    return this.#waiting.length;
+    return this.#queue.requests.length;
   }
 
   /**
@@ -97,39 +118,47 @@ export class Batcher {
    * `invalid` when the model refuses the input's values, or `failed`.
    */
   submit(work: Work): Ticket {
-    const { limits, clock } = this.#options;
     const { promise, resolve, reject } = Promise.withResolvers<WorkResult>();
-    const now = clock.nowMs();
-    const rows = this.#options.batchable ? rowsOf(work.inputs) : undefined;
-    const job: Job = {
-      ...work,
-      key: rows === undefined ? undefined : batchKey(work.inputs, work.outputs),
-      rows: rows ?? 1,
-      bytes: work.inputs.reduce((sum, each) => sum + each.data.byteLength, 0),
-      enqueuedAtMs: now,
-      deadlineAtMs: now + limits.timeoutMs,
-      alone: false,
-      over: false,
-      queued: true,
-      resolve,
-      reject,
-    };
+    const job = this.#jobOf(work, resolve, reject);
     if (this.#isFull(job)) {
       reject(new ServingError("overloaded", "too many requests are waiting, try again later"));
       return { result: promise, cancel: () => {} };
     }
-    this.#waiting.push(job);
-    this.#waitingBytes += job.bytes;
+    this.#queue.add(job);
+    this.#arm(job.deadlineAtMs);
     this.#pump();
-    this.#armTimer();
     return { result: promise, cancel: () => this.#cancel(job) };
   }
 
+  #jobOf(work: Work, resolve: Job["resolve"], reject: Job["reject"]): Job {
+    const { limits, clock, batchable } = this.#options;
+    const now = clock.nowMs();
+    const rows = batchable ? rowsOf(work.inputs) : undefined;
+    return {
+      work,
+      key: rows === undefined ? undefined : batchKey(work.inputs, work.outputs),
+      rows: rows ?? 1,
+      bytes: work.inputs.reduce((sum, each) => sum + each.data.byteLength, 0),
+      place: placeInQueue(now, work.priority),
+      enqueuedAtMs: now,
+      deadlineAtMs: now + Math.min(work.timeoutMs ?? limits.timeoutMs, limits.timeoutMs),
+      over: false,
+      queued: false,
+      resolve,
+      reject,
+    };
+  }
+
   #isFull(job: Job): boolean {
-    const { limits, port } = this.#options;
-    if (this.#waiting.length === 0 && this.#run === undefined && port.ready()) return false;
-    const bytes = this.#waitingBytes + job.bytes;
-    return this.#waiting.length >= limits.queueDepthMax || bytes > limits.queueBytesMax;
+    const { limits } = this.#options;
+    const waiting = this.#queue.requests.length;
+    if (waiting === 0 && this.#idleSlot() !== undefined) return false;
+    const bytes = this.#queue.bytes + job.bytes;
+    return waiting >= limits.queueDepthMax || bytes > limits.queueBytesMax;
+  }
+
+  #idleSlot(): Slot | undefined {
+    return this.#slots.find(({ port, run }) => run === undefined && port.ready());
   }
 
   #cancel(job: Job): void {
@@ -141,138 +170,120 @@ export class Batcher {
     if (job.over) return;
     job.over = true;
     if (job.queued) {
-      this.#waiting.splice(this.#waiting.indexOf(job), 1);
-      this.#waitingBytes -= job.bytes;
-      this.#options.observer.waiting(this.#waiting.length);
+      this.#queue.remove(job);
+      this.#options.observer.waiting(this.#queue.requests.length);
     }
     settle(job);
   }
 
+  /** Starts what can start. */
   #pump(): void {
-    const { port, limits, clock, observer } = this.#options;
-    if (this.#run === undefined && port.ready() && this.#waiting.length > 0) {
-      const jobs = this.#take({ rowsMax: limits.batchSizeMax, requestsMax: limits.concurrencyMax });
-      const startedAtMs = clock.nowMs();
-      const deadlineAtMs = Math.max(...jobs.map((job) => job.deadlineAtMs));
-      const times = { startedAtMs, deadlineAtMs, timeoutMs: limits.timeoutMs };
-      const stuck = stuckAtMs({ ...times, longestRunMs: this.#longestRunMs });
-      const run = { jobs, startedAtMs, stuckAtMs: stuck };
-      this.#run = run;
-      const inputs = joinRows(jobs.map((job) => job.inputs));
-      void port.run(inputs, jobs[0]?.outputs ?? []).then((outcome) => this.#finish(run, outcome));
+    const { limits, clock, observer } = this.#options;
+    for (;;) {
+      const slot = this.#queue.requests.length > 0 ? this.#idleSlot() : undefined;
+      if (slot === undefined) break;
+      const requestsMax = limits.concurrencyMax - this.#requestsRunning();
+      if (requestsMax <= 0) break;
+      const budget = { rowsMax: limits.batchSizeMax, requestsMax };
+      const when = { nowMs: clock.nowMs(), latencyMs: limits.batchLatencyMs };
+      const choice = choose(this.#queue.requests, budget, when);
+      if ("run" in choice) this.#start(slot, this.#queue.take(choice.run));
+      else {
+        this.#arm(choice.againAtMs);
+        break;
+      }
     }
-    observer.waiting(this.#waiting.length);
+    observer.waiting(this.#queue.requests.length);
   }
 
-  #take(budget: { rowsMax: number; requestsMax: number }): Job[] {
-    const candidates = this.#waiting.map((job) => (job.alone ? { key: undefined, rows: 1 } : job));
-    const chosen = new Set(plan(candidates, budget));
-    const jobs = this.#waiting.filter((_, index) => chosen.has(index));
-    this.#waiting = this.#waiting.filter((_, index) => !chosen.has(index));
-    for (const job of jobs) {
-      job.queued = false;
-      this.#waitingBytes -= job.bytes;
-    }
-    return jobs;
+  #requestsRunning(): number {
+    return this.#slots.reduce((sum, { run }) => sum + (run?.jobs.length ?? 0), 0);
   }
 
-  #finish(run: Run, outcome: RunOutcome): void {
-    this.#run = undefined;
-    const live = run.jobs.filter((job) => !job.over);
-    if (outcome.kind === "done") {
-      this.#deliver(run, outcome);
-    } else if (run.jobs.length > 1) {
-      this.#retryAlone(live);
-    } else {
-      for (const job of live) this.#end(job, (each) => each.reject(errorOf(outcome)));
-    }
+  #start(slot: Slot, jobs: readonly Job[]): void {
+    const { limits, clock } = this.#options;
+    const startedAtMs = clock.nowMs();
+    const deadlineAtMs = jobs.reduce((latest, job) => Math.max(latest, job.deadlineAtMs), 0);
+    const times = { startedAtMs, deadlineAtMs, timeoutMs: limits.timeoutMs };
+    const stuck = stuckAtMs({ ...times, longestRunMs: this.#longestRunMs });
+    const run: Run = { jobs, startedAtMs, stuckAtMs: stuck };
+    slot.run = run;
+    this.#arm(stuck);
+    const inputs = joinRows(jobs.map((job) => job.work.inputs));
+    void slot.port
+      .run(inputs, jobs[0]?.work.outputs ?? [])
+      .then((outcome) => this.#finish(slot, run, outcome));
+  }
+
+  #finish(slot: Slot, run: Run, outcome: RunOutcome): void {
+    slot.run = undefined;
+    if (outcome.kind === "done") this.#deliver(run, outcome);
+    else if (run.jobs.length > 1) this.#retryAlone(run.jobs);
+    else for (const job of run.jobs) this.#end(job, (each) => each.reject(faultOf(outcome)));
     this.#pump();
-    this.#armTimer();
   }
 
   #deliver(run: Run, { outputs, ms }: Extract<RunOutcome, { kind: "done" }>): void {
     this.#longestRunMs = Math.max(this.#longestRunMs, ms);
-    const { jobs } = run;
-    const split =
-      jobs.length === 1
-        ? [outputs]
-        : splitRows(
-            outputs,
-            jobs.map((job) => job.rows),
-          );
+    const { jobs, startedAtMs } = run;
+    const rows = jobs.map((job) => job.rows);
+    const split = jobs.length === 1 ? [outputs] : splitRows(outputs, rows);
     if (split === undefined) {
-      this.#retryAlone(jobs.filter((job) => !job.over));
+      this.#retryAlone(jobs);
       return;
     }
-    const queueMs = jobs.map((job) => run.startedAtMs - job.enqueuedAtMs);
-    const rows = jobs.reduce((sum, job) => sum + job.rows, 0);
-    this.#options.observer.ran({ requests: jobs.length, rows, runMs: ms, queueMs });
+    const queueMs = jobs.map((job) => startedAtMs - job.enqueuedAtMs);
+    const rowsInAll = rows.reduce((sum, each) => sum + each, 0);
+    const facts = { requests: jobs.length, rows: rowsInAll };
+    this.#options.observer.ran({ ...facts, runMs: ms, queueMs });
+    const shared: RunFacts = { ...facts, startedAtMs, ms };
     for (const [index, job] of jobs.entries()) {
-      const result = { outputs: split[index] ?? [], queueMs: queueMs[index] ?? 0, runMs: ms };
-      this.#end(job, (each) => each.resolve(result));
+      const own = { outputs: split[index] ?? [], queueMs: queueMs[index] ?? 0, run: shared };
+      this.#end(job, (each) => each.resolve(own));
     }
   }
 
   /** A poisoned request must fail alone: its neighbours go back to the head of the queue. */
   #retryAlone(jobs: readonly Job[]): void {
     for (const job of jobs) {
-      job.alone = true;
-      job.queued = true;
-      this.#waitingBytes += job.bytes;
+      if (job.over) continue;
+      job.key = undefined;
+      job.place = Number.NEGATIVE_INFINITY;
+      this.#queue.add(job);
     }
-    this.#waiting.unshift(...jobs);
   }
 
   /** One timer for all: at the earliest moment at which something may be due. */
-  #armTimer(): void {
-    if (this.#cancelTimer !== undefined) return;
-    const due = this.#dueAtMs();
-    if (due === Number.POSITIVE_INFINITY) return;
+  #arm(atMs: number): void {
+    if (atMs === Number.POSITIVE_INFINITY) return;
+    if (this.#timer !== undefined && this.#timer.atMs <= atMs) return;
+    this.#timer?.cancel();
     const { clock } = this.#options;
-    this.#cancelTimer = clock.after(Math.max(0, due - clock.nowMs()), () => this.#expire());
-  }
-
-  #dueAtMs(): number {
-    let due = this.#run?.stuckAtMs ?? Number.POSITIVE_INFINITY;
-    for (const job of [...this.#waiting, ...(this.#run?.jobs ?? [])]) {
-      if (!job.over && job.deadlineAtMs < due) due = job.deadlineAtMs;
-    }
-    return due;
+    const wait = Math.max(0, atMs - clock.nowMs());
+    this.#timer = { atMs, cancel: clock.after(wait, () => this.#expire()) };
   }
 
   #expire(): void {
-    this.#cancelTimer = undefined;
+    this.#timer = undefined;
     const now = this.#options.clock.nowMs();
-    for (const job of [...this.#waiting, ...(this.#run?.jobs ?? [])]) {
-      if (job.deadlineAtMs > now) continue;
-      this.#end(job, (each) =>
-        each.reject(new ServingError("deadline", "the inference did not finish in time")),
-      );
+    const running = this.#slots.flatMap(({ run }) => run?.jobs ?? []);
+    for (const job of [...this.#queue.requests, ...running]) {
+      if (job.over) continue;
+      if (job.deadlineAtMs > now) this.#arm(job.deadlineAtMs);
+      else this.#end(job, (each) => each.reject(late()));
     }
-    if (this.#run !== undefined && this.#run.stuckAtMs <= now) {
-      this.#run.stuckAtMs = Number.POSITIVE_INFINITY;
-      this.#options.port.replace();
+    for (const { port, run } of this.#slots) {
+      if (run === undefined) continue;
+      if (run.stuckAtMs > now) this.#arm(run.stuckAtMs);
+      else {
+        run.stuckAtMs = Number.POSITIVE_INFINITY;
+        port.replace();
+      }
     }
-    this.#armTimer();
+    this.#pump();
   }
 }
 
-/** onnxruntime's words for inputs that this model can't compute; the rest is the model's fault. */
-const inputFault = /out of (data )?bounds|dimension|shape|broadcast|rank|mismatch/i;
-
-function errorOf(outcome: Exclude<RunOutcome, { kind: "done" }>): ServingError {
-  if (outcome.kind === "died") {
-    return new ServingError("failed", "the executor ended while it ran this request");
-  }
-  // Of the long message only the status: the rest names source files and graph nodes.
-  const status = /Status Message: (.*)/s.exec(outcome.reason)?.[1] ?? outcome.reason;
-  const reason = status
-    .replaceAll(/\S*\/\S*/g, "")
-    .replaceAll(/\s+/g, " ")
-    .trim()
-    .slice(0, 300);
-  if (inputFault.test(reason)) {
-    return new ServingError("invalid", `the model refuses this input: ${reason}`);
-  }
-  return new ServingError("failed", "the model failed on this input", { cause: outcome.reason });
+function late(): ServingError {
+  return new ServingError("deadline", "the inference did not finish in time");
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
-import { plan, stuckAtMs } from "./plan.ts";
+import { choose, placeInQueue, plan, stuckAtMs } from "./plan.ts";
 import type { Waiting } from "./plan.ts";
 
 const of = (key: string | undefined, rows = 1): Waiting => ({ key, rows });
@@ -29,6 +29,55 @@ describe("what runs together", () => {
   for (const { why, waiting, budget, runs } of rows) {
     it(why, () => assert.deepEqual(plan(waiting, budget ?? wide), runs));
   }
+});
+
+describe("what runs when requests may wait for company", () => {
+  const at = (enqueuedAtMs: number, key: string | undefined, rows = 1, deadlineAtMs = 1000) => ({
+    enqueuedAtMs,
+    deadlineAtMs,
+    key,
+    rows,
+  });
+  const budget = { rowsMax: 4, requestsMax: 3 };
+  const rows = [
+    { why: "nothing of nothing", waiting: [], is: { againAtMs: Number.POSITIVE_INFINITY } },
+    { why: "not before its time", waiting: [at(95, "a")], is: { againAtMs: 105 } },
+    { why: "at its time", waiting: [at(90, "a"), at(99, "a")], is: { run: [0, 1] } },
+    { why: "at once when full", waiting: [at(99, "a"), at(99, "a", 3)], is: { run: [0, 1] } },
+    {
+      why: "at once with requestsMax",
+      waiting: [at(99, "a"), at(99, "a"), at(99, "a")],
+      is: { run: [0, 1, 2] },
+    },
+    {
+      why: "a full group behind one that waits",
+      waiting: [at(95, "a"), at(99, "b", 4)],
+      is: { run: [1] },
+    },
+    {
+      why: "what can't be joined at once",
+      waiting: [at(95, "a"), at(99, undefined)],
+      is: { run: [1] },
+    },
+    { why: "with half its time left", waiting: [at(90, "a", 1, 102)], is: { againAtMs: 96 } },
+    { why: "the earliest of two", waiting: [at(98, "a"), at(95, "b")], is: { againAtMs: 105 } },
+  ];
+  for (const { why, waiting, is } of rows) {
+    const nowMs = why.startsWith("with half") ? 95 : 100;
+    it(why, () => assert.deepEqual(choose(waiting, budget, { nowMs, latencyMs: 10 }), is));
+  }
+
+  it("does not wait at all without a latency", () => {
+    const choice = choose([at(100, "a"), at(100, "a")], budget, { nowMs: 100, latencyMs: 0 });
+    assert.deepEqual(choice, { run: [0, 1] });
+  });
+});
+
+describe("a place in the queue", () => {
+  it("is a head start by priority; 0 and none are the default; large ones are alike", () => {
+    const places = [1, 0, undefined, 5, 10, 2 ** 60].map((each) => placeInQueue(100, each));
+    assert.deepEqual(places, [1100, 5100, 5100, 5100, 10_100, 10_100]);
+  });
 });
 
 describe("when a run is stuck", () => {

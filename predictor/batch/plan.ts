@@ -15,16 +15,16 @@ export type Budget = {
 };
 
 /**
- * The indexes of the requests to run next: the first one, and those behind it that may be joined
- * with it, in order, while the budget lasts. A request larger than the whole budget runs alone.
+ * The indexes of the requests to run next: the one at `from`, and those behind it that may be
+ * joined with it, in order, while the budget lasts. A request larger than the budget runs alone.
  */
-export function plan(waiting: readonly Waiting[], budget: Budget): number[] {
-  const first = waiting[0];
+export function plan(waiting: readonly Waiting[], budget: Budget, from = 0): number[] {
+  const first = waiting[from];
   if (first === undefined) return [];
-  const chosen = [0];
+  const chosen = [from];
   let { rows } = first;
   if (first.key === undefined) return chosen;
-  for (let index = 1; index < waiting.length; index++) {
+  for (let index = from + 1; index < waiting.length; index++) {
     if (chosen.length >= budget.requestsMax || rows >= budget.rowsMax) break;
     const next = waiting[index];
     if (next?.key !== first.key || rows + next.rows > budget.rowsMax) continue;
@@ -32,6 +32,58 @@ export function plan(waiting: readonly Waiting[], budget: Budget): number[] {
     rows += next.rows;
   }
   return chosen;
+}
+
+export type Lingering = Waiting & { readonly enqueuedAtMs: number; readonly deadlineAtMs: number };
+
+/** What to run now, or when to look again; neither, when nothing waits. */
+export type Choice = { readonly run: readonly number[] } | { readonly againAtMs: number };
+
+/**
+ * What runs next when requests may wait `latencyMs` for company: the first group, in the queue's
+ * order, that is full, may not be joined, or whose first request has waited long enough. Nobody
+ * waits so long that the deadline comes first: half of what is left of it is for the run.
+ */
+export function choose(
+  waiting: readonly Lingering[],
+  budget: Budget,
+  { nowMs, latencyMs }: { nowMs: number; latencyMs: number },
+): Choice {
+  if (latencyMs === 0) return { run: plan(waiting, budget) };
+  let againAtMs = Number.POSITIVE_INFINITY;
+  const seen = new Set<string>();
+  for (const [index, each] of waiting.entries()) {
+    if (each.key !== undefined && seen.has(each.key)) continue;
+    const group = plan(waiting, budget, index);
+    if (each.key === undefined || isFull(waiting, group, budget)) return { run: group };
+    seen.add(each.key);
+    const half = (each.enqueuedAtMs + each.deadlineAtMs) / 2;
+    const dueAtMs = Math.min(each.enqueuedAtMs + latencyMs, half);
+    if (dueAtMs <= nowMs) return { run: group };
+    againAtMs = Math.min(againAtMs, dueAtMs);
+  }
+  return { againAtMs };
+}
+
+function isFull(waiting: readonly Waiting[], group: readonly number[], budget: Budget): boolean {
+  const rows = group.reduce((sum, index) => sum + (waiting[index]?.rows ?? 0), 0);
+  return rows >= budget.rowsMax || group.length >= budget.requestsMax;
+}
+
+/** Priorities from 1, the most urgent; a request without one has the middle. */
+export const priorityDefault = 5;
+const priorityMax = 10;
+/** A request goes before those of the next priority that came up to so much earlier. */
+const headStartMs = 1000;
+
+/**
+ * Where a request stands in the queue, as a moment: smaller runs earlier. A priority is a head
+ * start and not a class of its own, so that nothing waits for ever behind a stream of urgent ones.
+ * 0 and undefined are the default, as in Triton's schedule policy.
+ */
+export function placeInQueue(enqueuedAtMs: number, priority: number | undefined): number {
+  const level = Math.min(priority || priorityDefault, priorityMax);
+  return enqueuedAtMs + level * headStartMs;
 }
 
 export type RunTimes = {

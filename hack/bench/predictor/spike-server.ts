@@ -95,6 +95,7 @@ async function serve(options: SpikeOptions): Promise<void> {
   const metrics = createMetrics();
   const limits = {
     batchSizeMax: options.batchSizeMax,
+    batchLatencyMs: 0,
     concurrencyMax: Number.POSITIVE_INFINITY,
     queueDepthMax: 1000,
     queueBytesMax: 2 ** 30,

@@ -15,6 +15,7 @@ import { Service } from "../service.ts";
 
 const limits = {
   batchSizeMax: 1,
+  batchLatencyMs: 0,
   concurrencyMax: 1,
   queueDepthMax: 1,
   queueBytesMax: 1,
