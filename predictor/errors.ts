@@ -6,6 +6,7 @@ export type ServingErrorCode =
   | "invalid" // the client's request is wrong
   | "not-found"
   | "method-not-allowed"
+  | "not-implemented" // known to the protocol, not to this server
   | "too-large"
   | "unsupported-encoding"
   | "overloaded" // the queue is full

@@ -14,6 +14,35 @@ export function identityModel(type: DataType, dims: readonly Dim[] = ["batch", "
   );
 }
 
+/** The protocol's datatypes and ONNX's words for them. */
+const everyType: readonly (readonly [name: string, type: DataType])[] = [
+  ["BOOL", "BOOL"],
+  ["UINT8", "UINT8"],
+  ["UINT16", "UINT16"],
+  ["UINT32", "UINT32"],
+  ["UINT64", "UINT64"],
+  ["INT8", "INT8"],
+  ["INT16", "INT16"],
+  ["INT32", "INT32"],
+  ["INT64", "INT64"],
+  ["FP16", "FLOAT16"],
+  ["FP32", "FLOAT"],
+  ["FP64", "DOUBLE"],
+  ["BYTES", "STRING"],
+];
+
+/** An input `in_X` [batch, n] and the same as output `out_X`, for each datatype X of the protocol. */
+export function everyTypeModel(): Uint8Array {
+  return toBytes(
+    model({
+      name: "every-type",
+      nodes: everyType.map(([name]) => node("Identity", [`in_${name}`], [`out_${name}`])),
+      inputs: everyType.map(([name, type]) => value(`in_${name}`, type, ["batch", "n"])),
+      outputs: everyType.map(([name, type]) => value(`out_${name}`, type, ["batch", "n"])),
+    }),
+  );
+}
+
 /**
  * Counts to `trips` i64[1] and gives `count` i64[1]: some microseconds per trip, so that the client
  * says how long a run takes; 2^62 is for ever.

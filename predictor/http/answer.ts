@@ -12,6 +12,7 @@ const statuses: Readonly<Record<ServingErrorCode, number>> = {
   overloaded: 429,
   gone: 499, // nobody reads it; nginx's number, seen in metrics only
   failed: 500,
+  "not-implemented": 501,
   "not-ready": 503,
   deadline: 504,
 };
@@ -27,6 +28,29 @@ export function sendJson(response: ServerResponse, status: number, json: string)
     "content-length": body.byteLength,
   });
   response.end(body);
+}
+
+/**
+ * Writes JSON with tensors' bytes behind it, none of them copied.
+ * https://github.com/triton-inference-server/server: docs/protocol/extension_binary_data.md
+ */
+export function sendBinary(
+  response: ServerResponse,
+  json: string,
+  parts: readonly Uint8Array[],
+): void {
+  const head = Buffer.from(json);
+  const bytes = parts.reduce((sum, part) => sum + part.byteLength, head.byteLength);
+  response.writeHead(200, {
+    "content-type": "application/octet-stream",
+    "inference-header-content-length": head.byteLength,
+    "content-length": bytes,
+  });
+  response.cork();
+  response.write(head);
+  for (const part of parts) if (part.byteLength > 0) response.write(part);
+  response.end();
+  response.uncork();
 }
 
 /** A thrown thing as fault. What isn't a ServingError is our own mistake, and keeps its text. */

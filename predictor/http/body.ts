@@ -11,11 +11,14 @@ const decoders: Readonly<Record<string, () => Transform>> = {
   br: createBrotliDecompress,
 };
 
+/** Never of a SharedArrayBuffer: tensors are views of it. */
+export type Body = Buffer<ArrayBuffer>;
+
 /**
  * The whole body, decompressed. Rejects with ServingError `too-large` (also for what would only
  * become too large), `unsupported-encoding`, `invalid` for broken compression, or `gone`.
  */
-export async function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
+export async function readBody(request: IncomingMessage, bytesMax: number): Promise<Body> {
   if (Number(request.headers["content-length"]) > bytesMax) throw tooLarge(bytesMax);
   const encoding = request.headers["content-encoding"]?.toLowerCase() ?? "identity";
   if (encoding === "identity") return collect(request, request, bytesMax);
@@ -40,11 +43,11 @@ async function collect(
   request: IncomingMessage,
   source: IncomingMessage | Transform,
   bytesMax: number,
-): Promise<Buffer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-  const chunks: Buffer[] = [];
+): Promise<Body> {
+  const { promise, resolve, reject } = Promise.withResolvers<Body>();
+  const chunks: Body[] = [];
   let bytes = 0;
-  source.on("data", (chunk: Buffer) => {
+  source.on("data", (chunk: Body) => {
     bytes += chunk.byteLength;
     if (bytes <= bytesMax) chunks.push(chunk);
     else {
@@ -53,7 +56,7 @@ async function collect(
       reject(tooLarge(bytesMax));
     }
   });
-  const only = (): Buffer => (chunks.length === 1 && chunks[0]) || Buffer.concat(chunks, bytes);
+  const only = (): Body => (chunks.length === 1 && chunks[0]) || Buffer.concat(chunks, bytes);
   source.once("end", () => resolve(only()));
   source.once("error", () => reject(invalid("the body's compression is broken or cut short")));
   if (request !== source) request.once("error", () => source.destroy());

@@ -2,12 +2,16 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ServingError } from "../errors.ts";
 import type { FailureReason } from "../ops/metrics.ts";
-import { decodeInfer, encodeInfer } from "../protocol/infer.ts";
+import type { Work } from "../batch/batcher.ts";
+import { headerLengthHeader, parseHeaderLength } from "../protocol/binary.ts";
+import { binaryOf, decodeInfer, encodeInfer } from "../protocol/infer.ts";
+import { schedulingOf } from "../protocol/parameters.ts";
 import { decodePredict, encodePredict } from "../protocol/predict.ts";
 import type { Tensor } from "../protocol/tensor.ts";
 import type { ServedModel, ServedVersion } from "../served-model.ts";
-import { asServingError, sendError, sendJson } from "./answer.ts";
+import { asServingError, sendBinary, sendError, sendJson } from "./answer.ts";
 import { readBody } from "./body.ts";
+import type { Body } from "./body.ts";
 
 export type InferenceOptions = {
   readonly bodyBytesMax: number;
@@ -22,11 +26,16 @@ type Exchange = {
   readonly response: ServerResponse;
 };
 
-/** What a protocol makes of a body: tensors to run, and how to write what comes out. */
+type Target = {
+  readonly model: ServedModel;
+  readonly version: ServedVersion;
+  readonly protocol: Protocol;
+};
+
+/** What a protocol makes of a body: what to run, and how to write what comes out. */
 type Decoded = {
-  readonly inputs: readonly Tensor[];
-  readonly outputs: readonly string[];
-  encode(outputs: readonly Tensor[]): string;
+  readonly work: Work;
+  send(response: ServerResponse, outputs: readonly Tensor[]): void;
 };
 
 const failureReasons: Partial<Record<ServingError["code"], FailureReason>> = {
@@ -45,7 +54,7 @@ export function failureReasonOf(fault: ServingError): FailureReason {
 /** Serves one inference, whatever becomes of it. Never rejects. */
 export async function serveInference(
   exchange: Exchange,
-  target: { model: ServedModel; version: ServedVersion; protocol: Protocol },
+  target: Target,
   options: InferenceOptions,
 ): Promise<void> {
   const { request, response } = exchange;
@@ -53,11 +62,11 @@ export async function serveInference(
   try {
     const body = await readBody(request, options.bodyBytesMax);
     const started = performance.now();
-    const decoded = decode(body, target);
+    const decoded = decode(request, body, target);
     const decodedAt = performance.now();
-    const outputs = await predict(response, target.version, decoded);
+    const outputs = await predict(response, target.version, decoded.work);
     const predictedAt = performance.now();
-    sendJson(response, 200, decoded.encode(outputs));
+    decoded.send(response, outputs);
     metrics.succeeded({
       decodeMs: decodedAt - started,
       predictMs: predictedAt - decodedAt,
@@ -71,26 +80,36 @@ export async function serveInference(
   }
 }
 
-function decode(
-  body: Buffer,
-  { model, version, protocol }: { model: ServedModel; version: ServedVersion; protocol: Protocol },
-): Decoded {
+function decode(request: IncomingMessage, body: Body, target: Target): Decoded {
+  const { model, version, protocol } = target;
   if (protocol === "v1") {
     const { inputs, outputs, rows } = decodePredict(body, version.signature);
-    return { inputs, outputs, encode: (tensors) => encodePredict(tensors, rows) };
+    return {
+      work: { inputs, outputs },
+      send: (response, tensors) => sendJson(response, 200, encodePredict(tensors, rows)),
+    };
   }
-  const { id, inputs, outputs } = decodeInfer(body, version.signature);
-  const head = { modelName: model.name, modelVersion: version.version };
-  const identified = id === undefined ? head : { ...head, id };
-  return { inputs, outputs, encode: (tensors) => encodeInfer({ ...identified, outputs: tensors }) };
+  const headerLength = parseHeaderLength(request.headers[headerLengthHeader], body.byteLength);
+  const decoded = decodeInfer(body, version.signature, headerLength);
+  const { id, inputs, outputs, binary, parameters } = decoded;
+  const named = { modelName: model.name, modelVersion: version.version };
+  const head = id === undefined ? named : { ...named, id };
+  return {
+    work: { inputs, outputs, ...schedulingOf(parameters) },
+    send: (response, tensors) => {
+      const answer = { ...head, outputs: tensors };
+      if (binary === undefined) sendJson(response, 200, encodeInfer(answer));
+      else sendBinary(response, encodeInfer(answer, binary), binaryOf(answer, binary));
+    },
+  };
 }
 
 async function predict(
   response: ServerResponse,
   version: ServedVersion,
-  decoded: Decoded,
+  work: Work,
 ): Promise<readonly Tensor[]> {
-  const ticket = version.submit({ inputs: decoded.inputs, outputs: decoded.outputs });
+  const ticket = version.submit(work);
   // "close" without an answer is a client that hung up: its request leaves the queue.
   const leave = (): void => ticket.cancel();
   response.once("close", leave);

@@ -192,14 +192,14 @@ function encodeLongs(tensor: Tensor): string {
 
 /** Elements as JSON nested like the shape; a scalar is a bare value. */
 export function encodeNested(tensor: Tensor): string[] {
-  const flat = splitElements(tensor);
-  let level = flat;
-  for (const dimension of tensor.shape.slice(1).toReversed()) {
-    const next: string[] = [];
-    for (let at = 0; at < level.length; at += dimension) {
-      next.push(`[${level.slice(at, at + dimension).join()}]`);
-    }
-    level = next;
+  let level = splitElements(tensor);
+  for (let depth = tensor.shape.length - 1; depth > 0; depth--) {
+    const dimension = tensor.shape[depth] ?? 0;
+    const groups = elementCount(tensor.shape.slice(0, depth));
+    const flat = level;
+    level = Array.from({ length: groups }, (_, group) => {
+      return `[${flat.slice(group * dimension, (group + 1) * dimension).join()}]`;
+    });
   }
   return level;
 }

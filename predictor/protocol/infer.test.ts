@@ -108,7 +108,12 @@ describe("inputs that don't fit the model", () => {
     { why: "rank 10000", inputs: [{ ...x, shape: Array(10_000).fill(1) }], says: /10000 dim/ },
     { why: "no shape", inputs: [{ ...x, shape: undefined }], says: /shape is not an array/ },
     { why: "dimension -1", inputs: [{ ...x, shape: [-1, 2] }], says: /-1 in shape/ },
-    { why: "dimension 0", inputs: [{ ...x, shape: [0, 2], data: [] }], says: /0 in shape/ },
+    {
+      why: "data for dimension 0",
+      inputs: [{ ...x, shape: [0, 2], data: [1] }],
+      says: /holds 0 elements, data has 1/,
+    },
+    { why: "a datatype of no binding", inputs: [{ ...x, datatype: "BF16" }], says: /no bfloat16/ },
     { why: "dimension 1.5", inputs: [{ ...x, shape: [1.5, 2] }], says: /1.5 in shape/ },
     { why: "a dimension as text", inputs: [{ ...x, shape: ["1", 2] }], says: /"1" in shape/ },
     { why: "2^31 rows", inputs: [{ ...x, shape: [2 ** 31, 2] }], says: /4294967296 elements/ },

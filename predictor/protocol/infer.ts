@@ -1,13 +1,14 @@
 /**
- * Open Inference Protocol v2, inference over JSON.
+ * Open Inference Protocol v2, inference over JSON, with or without tensors' bytes behind it.
  * https://github.com/kserve/open-inference-protocol: specification/protocol/inference_rest.md
  */
 import { invalid } from "../errors.ts";
+import { BinaryPart, binarySizeOf, checkBinary, rawInput } from "./binary.ts";
 import { isDatatype } from "./datatypes.ts";
 import { decodeElements, encodeElements, InexactInteger } from "./elements.ts";
 import { isObject, parseJson, parseJsonExactly, quote } from "./json.ts";
 import type { JsonObject } from "./json.ts";
-import type { Signature, Tensor, TensorSpec } from "./tensor.ts";
+import type { Bytes, Signature, Tensor, TensorSpec } from "./tensor.ts";
 
 export type InferRequest = {
   /** Echoed in the answer; absent when the client gave none. */
@@ -16,6 +17,10 @@ export type InferRequest = {
   readonly inputs: readonly Tensor[];
   /** Names of the outputs wanted, in the order wanted. */
   readonly outputs: readonly string[];
+  /** Those of them whose data is wanted as bytes; absent when none is. */
+  readonly binary?: ReadonlySet<string>;
+  /** The request's own parameters, when there are any. */
+  readonly parameters?: JsonObject;
 };
 
 export type InferAnswer = {
@@ -27,40 +32,62 @@ export type InferAnswer = {
 
 const idLengthMax = 1024;
 
-/** A body as request that fits the model. Throws ServingError `invalid` with the reason. */
-export function decodeInfer(body: Uint8Array, signature: Signature): InferRequest {
+/**
+ * A body as request that fits the model; `headerLength` is where its JSON ends, if the client said
+ * so. Throws ServingError `invalid` with the reason.
+ */
+export function decodeInfer(
+  body: Bytes,
+  signature: Signature,
+  headerLength?: number,
+): InferRequest {
+  if (headerLength === 0) {
+    const outputs = signature.outputs.map((spec) => spec.name);
+    return { inputs: [rawInput(body, signature)], outputs, binary: new Set(outputs) };
+  }
+  const json = headerLength === undefined ? body : body.subarray(0, headerLength);
+  const rest = headerLength === undefined ? undefined : body.subarray(headerLength);
   try {
-    return requestOf(parseJson(body), signature);
+    return requestOf(parseJson(json), signature, rest);
   } catch (error) {
     if (!(error instanceof InexactInteger)) throw error;
-    return requestOf(parseJsonExactly(body), signature);
+    return requestOf(parseJsonExactly(json), signature, rest);
   }
 }
 
-function requestOf(json: unknown, signature: Signature): InferRequest {
+function requestOf(json: unknown, signature: Signature, rest: Bytes | undefined): InferRequest {
   if (!isObject(json)) throw invalid("the body is not a JSON object");
   const { id } = json;
   if (id !== undefined && typeof id !== "string") throw invalid("id is not a string");
   if (id !== undefined && id.length > idLengthMax) {
     throw invalid(`id is longer than ${idLengthMax} characters`);
   }
-  checkParameters(json, "the request");
-  const inputs = decodeInputs(json["inputs"], signature);
-  const outputs = decodeOutputs(json["outputs"], signature);
-  return id === undefined ? { inputs, outputs } : { id, inputs, outputs };
+  const parameters = parametersOf(json, "the request");
+  const binary = rest === undefined ? undefined : new BinaryPart(rest);
+  const inputs = decodeInputs(json["inputs"], signature, binary);
+  binary?.finish();
+  const request = { inputs, ...decodeOutputs(json["outputs"], signature, parameters) };
+  if (id === undefined && parameters === undefined) return request;
+  return {
+    ...request,
+    ...(id === undefined ? {} : { id }),
+    ...(parameters === undefined ? {} : { parameters }),
+  };
 }
 
-/** Every parameter is accepted and none changes the result; binary tensors would, so say so. */
-function checkParameters(holder: JsonObject, where: string): void {
+/** Unknown parameters are accepted: servers differ in those they have. */
+function parametersOf(holder: JsonObject, where: string): JsonObject | undefined {
   const { parameters } = holder;
-  if (parameters === undefined || parameters === null) return;
+  if (parameters === undefined || parameters === null) return undefined;
   if (!isObject(parameters)) throw invalid(`${where}: parameters is not an object`);
-  if (Object.hasOwn(parameters, "binary_data_size")) {
-    throw invalid(`${where}: binary tensor data is not supported, send data as JSON`);
-  }
+  return parameters;
 }
 
-function decodeInputs(inputs: unknown, signature: Signature): Tensor[] {
+function decodeInputs(
+  inputs: unknown,
+  signature: Signature,
+  binary: BinaryPart | undefined,
+): Tensor[] {
   if (!Array.isArray(inputs)) throw invalid("inputs is not an array");
   const specs = new Map(signature.inputs.map((spec) => [spec.name, spec]));
   const tensors = new Map<string, Tensor>();
@@ -71,7 +98,7 @@ function decodeInputs(inputs: unknown, signature: Signature): Tensor[] {
     const spec = specs.get(name);
     if (spec === undefined) throw unknownName("input", name, specs.keys());
     if (tensors.has(name)) throw invalid(`input ${quote(name)} is given twice`);
-    tensors.set(name, decodeInput(input, spec));
+    tensors.set(name, decodeInput(input, spec, binary));
   }
   return signature.inputs.map((spec) => {
     const tensor = tensors.get(spec.name);
@@ -84,25 +111,40 @@ function unknownName(what: string, name: string, known: Iterable<string>): Error
   return invalid(`the model has no ${what} ${quote(name)}; it has ${quote([...known])}`);
 }
 
-function decodeInput(input: JsonObject, spec: TensorSpec): Tensor {
+function decodeInput(input: JsonObject, spec: TensorSpec, binary: BinaryPart | undefined): Tensor {
   const where = `input ${quote(spec.name)}`;
-  const { datatype } = input;
-  if (!isDatatype(datatype)) throw invalid(`${where}: ${quote(datatype)} is no datatype`);
-  if (datatype !== spec.datatype) {
-    throw invalid(`${where}: datatype is ${datatype}, the model takes ${spec.datatype}`);
-  }
-  checkParameters(input, where);
+  checkDatatype(input["datatype"], spec);
+  parametersOf(input, where);
   const shape = decodeShape(input["shape"], where);
   checkShape(shape, spec);
-  const target = { name: spec.name, datatype, shape };
-  return { ...target, data: decodeElements(target, input["data"]) };
+  const target = { name: spec.name, datatype: spec.datatype, shape };
+  const size = binarySizeOf(input, where);
+  if (size === undefined) return { ...target, data: decodeElements(target, input["data"]) };
+  if (binary === undefined) {
+    throw invalid(`${where}: binary_data_size needs the header Inference-Header-Content-Length`);
+  }
+  const data = binary.take(size, where);
+  checkBinary(target, data, where);
+  return { ...target, data };
+}
+
+/** Throws ServingError `invalid` when a client's datatype isn't the one that the model takes. */
+export function checkDatatype(datatype: unknown, spec: TensorSpec): void {
+  if (datatype === spec.datatype) return;
+  const where = `input ${quote(spec.name)}`;
+  // A model that declares a bfloat16 input isn't loaded in the first place.
+  const known = isDatatype(datatype) || datatype === "BF16";
+  if (!known) throw invalid(`${where}: ${quote(datatype)} is no datatype`);
+  const why =
+    datatype === "BF16" ? "; onnxruntime's Node binding has no bfloat16, send FP16 or FP32" : "";
+  throw invalid(`${where}: datatype is ${datatype}, the model takes ${spec.datatype}${why}`);
 }
 
 function decodeShape(shape: unknown, where: string): number[] {
   if (!Array.isArray(shape)) throw invalid(`${where}: shape is not an array`);
   for (const dimension of shape) {
-    if (!Number.isSafeInteger(dimension) || dimension < 1) {
-      throw invalid(`${where}: ${quote(dimension)} in shape is no whole number above 0`);
+    if (!Number.isSafeInteger(dimension) || dimension < 0) {
+      throw invalid(`${where}: ${quote(dimension)} in shape is no whole number`);
     }
   }
   return shape;
@@ -120,25 +162,50 @@ export function checkShape(shape: readonly number[], spec: TensorSpec): void {
   );
 }
 
-function decodeOutputs(outputs: unknown, signature: Signature): string[] {
+type Wanted = Pick<InferRequest, "outputs" | "binary">;
+
+function decodeOutputs(
+  outputs: unknown,
+  signature: Signature,
+  parameters: JsonObject | undefined,
+): Wanted {
   const known = signature.outputs.map((spec) => spec.name);
-  if (outputs === undefined || outputs === null) return known;
+  const allBinary = flagOf(parameters, "binary_data_output", "the request");
+  const all = allBinary ? { outputs: known, binary: new Set(known) } : { outputs: known };
+  if (outputs === undefined || outputs === null) return all;
   if (!Array.isArray(outputs)) throw invalid("outputs is not an array");
+  if (outputs.length === 0) return all;
   const wanted = new Set<string>();
+  const binary = new Set<string>();
   for (const output of outputs) {
     if (!isObject(output)) throw invalid("an element of outputs is not an object");
     const { name } = output;
     if (typeof name !== "string") throw invalid("an output has no name");
     if (!known.includes(name)) throw unknownName("output", name, known);
     if (wanted.has(name)) throw invalid(`output ${quote(name)} is asked for twice`);
-    checkParameters(output, `output ${quote(name)}`);
+    const where = `output ${quote(name)}`;
+    const asked = parametersOf(output, where);
+    if (asked !== undefined && Object.hasOwn(asked, "classification")) {
+      throw invalid(`${where}: the classification extension is not served, ask for the tensor`);
+    }
     wanted.add(name);
+    if (flagOf(asked, "binary_data", where) ?? allBinary) binary.add(name);
   }
-  return wanted.size === 0 ? known : [...wanted];
+  return binary.size === 0 ? { outputs: [...wanted] } : { outputs: [...wanted], binary };
+}
+
+function flagOf(
+  parameters: JsonObject | undefined,
+  name: string,
+  where: string,
+): boolean | undefined {
+  const value = parameters?.[name];
+  if (value === undefined || typeof value === "boolean") return value;
+  throw invalid(`${where}: ${name} is ${quote(value)}, neither true nor false`);
 }
 
 /** The answer as JSON text: written by hand, because serialising the numbers is the cost. */
-export function encodeInfer(answer: InferAnswer): string {
+export function encodeInfer(answer: InferAnswer, binary?: ReadonlySet<string>): string {
   let text = `{"model_name":${JSON.stringify(answer.modelName)}`;
   if (answer.modelVersion !== undefined) {
     text += `,"model_version":${JSON.stringify(answer.modelVersion)}`;
@@ -148,7 +215,15 @@ export function encodeInfer(answer: InferAnswer): string {
   for (const [index, tensor] of answer.outputs.entries()) {
     if (index > 0) text += ",";
     text += `{"name":${JSON.stringify(tensor.name)},"datatype":"${tensor.datatype}"`;
-    text += `,"shape":[${tensor.shape.join(",")}],"data":[${encodeElements(tensor)}]}`;
+    text += `,"shape":[${tensor.shape.join(",")}],`;
+    text += binary?.has(tensor.name)
+      ? `"parameters":{"binary_data_size":${tensor.data.byteLength}}}`
+      : `"data":[${encodeElements(tensor)}]}`;
   }
   return `${text}]}`;
+}
+
+/** The tensors whose bytes follow that text, in its order. */
+export function binaryOf(answer: InferAnswer, binary: ReadonlySet<string>): readonly Bytes[] {
+  return answer.outputs.flatMap(({ name, data }) => (binary.has(name) ? [data] : []));
 }

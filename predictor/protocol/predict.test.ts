@@ -61,13 +61,18 @@ describe("what is no KServe v1 request", () => {
       of: one,
       says: /Expected "instances" to be a list/,
     },
-    { why: "no instance", body: '{"instances":[]}', of: one, says: /empty/ },
+    {
+      why: "a signature that is no name",
+      body: '{"signature_name":1,"instances":[[1,2]]}',
+      of: one,
+      says: /signature_name/,
+    },
     { why: "rows and columns", body: '{"instances":[1],"inputs":[1]}', of: one, says: /both/ },
     { why: "uneven rows", body: '{"instances":[[1,2],[3]]}', of: one, says: /dimension 1/ },
     { why: "mixed rows", body: '{"instances":[[1,2],{"x":[1,2]}]}', of: one, says: /unevenly/ },
     { why: "too wide rows", body: '{"instances":[[1,2,3]]}', of: one, says: /takes \[-1,2\]/ },
     { why: "too deep rows", body: '{"instances":[[[1],[2]]]}', of: one, says: /takes \[-1,2\]/ },
-    { why: "an empty row", body: '{"instances":[[]]}', of: one, says: /empty/ },
+    { why: "an empty row", body: '{"instances":[[]]}', of: one, says: /\[1,0\]/ },
     { why: "a missing input", body: '{"instances":[{"a":1}]}', of: two, says: /"b" is missing/ },
     { why: "an unknown input", body: '{"instances":[{"a":1,"b":"","c":1}]}', of: two, says: /"c"/ },
     { why: "bare rows for two inputs", body: '{"instances":[1]}', of: two, says: /not an object/ },
@@ -97,6 +102,19 @@ describe("what is no KServe v1 request", () => {
   }
 });
 
+describe("KServe v1 requests without a row", () => {
+  const rows: { body: string; rows: number | undefined }[] = [
+    { body: '{"instances":[]}', rows: 0 },
+    { body: '{"inputs":[],"signature_name":"serving_default"}', rows: undefined },
+  ];
+  for (const { body, rows: count } of rows) {
+    it(body, () => {
+      const request = decodePredict(Buffer.from(body), one);
+      assert.deepEqual([request.rows, request.inputs[0]?.shape], [count, [0, 2]]);
+    });
+  }
+});
+
 describe("KServe v1 answers", () => {
   const y: Tensor = { name: "y", datatype: "INT64", shape: [2], data: longs(1n, 2n) };
   const p: Tensor = { name: "p", datatype: "FP32", shape: [2, 2], data: floats(0, 1, 0.5, -2) };
@@ -109,6 +127,18 @@ describe("KServe v1 answers", () => {
       outputs: [y, p],
       rows: 2,
       text: '{"predictions":[{"y":1,"p":[0,1]},{"y":2,"p":[0.5,-2]}]}',
+    },
+    {
+      why: "no row",
+      outputs: [{ ...p, shape: [0, 2], data: floats() }],
+      rows: 0,
+      text: '{"predictions":[]}',
+    },
+    {
+      why: "rows of nothing",
+      outputs: [{ ...p, shape: [2, 0], data: floats() }],
+      rows: 2,
+      text: '{"predictions":[[],[]]}',
     },
     { why: "strings with commas", outputs: [s], rows: 2, text: '{"predictions":["a,b","\\""]}' },
     { why: "columns, one", outputs: [p], rows: undefined, text: '{"outputs":[[0,1],[0.5,-2]]}' },

@@ -28,7 +28,11 @@ export function decodePredict(body: Uint8Array, signature: Signature): PredictRe
 
 function requestOf(json: unknown, signature: Signature): PredictRequest {
   if (!isObject(json)) throw invalid("the body is not a JSON object");
-  const { instances, inputs } = json;
+  const { instances, inputs, signature_name: signatureName } = json;
+  // An ONNX model has one signature, whatever a TensorFlow client calls it.
+  if (signatureName !== undefined && typeof signatureName !== "string") {
+    throw invalid("signature_name is not a string");
+  }
   const outputs = signature.outputs.map((spec) => spec.name);
   if (instances !== undefined && inputs !== undefined) {
     throw invalid("the body has both instances and inputs");
@@ -38,7 +42,6 @@ function requestOf(json: unknown, signature: Signature): PredictRequest {
     return { inputs: signature.inputs.map((spec) => tensorOf(columns, spec)), outputs };
   }
   if (!Array.isArray(instances)) throw invalid('Expected "instances" to be a list');
-  if (instances.length === 0) throw invalid("instances is empty");
   const rows = rowsOf(instances, signature);
   return {
     inputs: signature.inputs.map((spec) => tensorOf(rows, spec)),
@@ -97,19 +100,24 @@ function isBinary(value: unknown): value is { b64: string } {
 function tensorOf(columns: Columns, spec: TensorSpec): Tensor {
   const given = columns.get(spec.name);
   const data = spec.datatype === "BYTES" ? unwrapBinary(given, spec, 0) : given;
-  const shape = shapeOf(data, spec.shape.length);
+  const shape = shapeOf(data, spec.shape);
   checkShape(shape, spec);
   const target = { name: spec.name, datatype: spec.datatype, shape };
   return { ...target, data: decodeElements(target, data) };
 }
 
-/** The lengths of the first element of each level, at most one level more than the rank. */
-function shapeOf(data: unknown, rank: number): number[] {
+/**
+ * The lengths of the first element of each level, at most one level more than the rank. Below an
+ * empty array there is nothing to measure: it has the model's own dimensions, free ones being 0.
+ */
+function shapeOf(data: unknown, declared: readonly number[]): number[] {
   const shape: number[] = [];
   let value = data;
-  while (Array.isArray(value) && shape.length <= rank) {
-    if (value.length === 0) throw invalid("an array in the body is empty");
+  while (Array.isArray(value) && shape.length <= declared.length) {
     shape.push(value.length);
+    if (value.length === 0) {
+      return [...shape, ...declared.slice(shape.length).map((size) => Math.max(0, size))];
+    }
     value = value[0];
   }
   return shape;

@@ -1,4 +1,5 @@
 /** POST …/infer of the v2 protocol and …:predict of v1, for whatever skips the hot paths. */
+import { ServingError } from "../../errors.ts";
 import { serveInference } from "../inference.ts";
 import type { Protocol } from "../inference.ts";
 import { modelNameOf, modelPaths, versionOf } from "./route.ts";
@@ -9,6 +10,15 @@ export function addInferenceRoutes(serve: Serve, options: AppOptions): void {
   const infer = inferenceBy(options, "v2");
   for (const path of modelPaths("/infer")) serve(path, { post: infer });
   serve(/^\/v1\/models\/(?<model>[^/]+):predict$/, { post: inferenceBy(options, "v1") });
+  serve(/^\/v1\/models\/(?<model>[^/]+):explain$/, {
+    post: async (request) => {
+      const { name } = await options.service.modelNamed(modelNameOf(request));
+      throw new ServingError(
+        "not-implemented",
+        `the model ${JSON.stringify(name)} has no explainer: send the request to :predict`,
+      );
+    },
+  });
 }
 
 function inferenceBy(options: AppOptions, protocol: Protocol): Answer {

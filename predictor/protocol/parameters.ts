@@ -1,0 +1,33 @@
+/**
+ * Request parameters that servers share: Triton's schedule policy.
+ * https://github.com/triton-inference-server/server: docs/protocol/extension_schedule_policy.md
+ */
+import { invalid } from "../errors.ts";
+import { quote } from "./json.ts";
+import type { JsonObject } from "./json.ts";
+
+export type Scheduling = {
+  /** 1 is the highest; 0, and none, is the default. */
+  readonly priority?: number;
+  /** The client's own deadline. */
+  readonly timeoutMs?: number;
+};
+
+/** `priority`, and `timeout` in microseconds. Throws ServingError `invalid` for other values. */
+export function schedulingOf(parameters: JsonObject | undefined): Scheduling {
+  if (parameters === undefined) return {};
+  const priority = wholeOf(parameters, "priority");
+  const timeoutUs = wholeOf(parameters, "timeout");
+  return {
+    ...(priority === undefined ? {} : { priority }),
+    // 0 is Triton's word for none.
+    ...(timeoutUs === undefined || timeoutUs === 0 ? {} : { timeoutMs: timeoutUs / 1000 }),
+  };
+}
+
+function wholeOf(parameters: JsonObject, name: string): number | undefined {
+  const value = parameters[name];
+  if (value === undefined) return undefined;
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
+  throw invalid(`parameter ${name} is ${quote(value)}, no whole number`);
+}
