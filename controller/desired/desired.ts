@@ -9,6 +9,7 @@ import type { KnativeService } from "../api/knative-service.gen.ts";
 import type { PerComponent } from "../api/names.ts";
 import { componentService, type ComponentRequest } from "./component.ts";
 import type { PredictorDefaults } from "./container.ts";
+import { deviceFault } from "./extended-resources.ts";
 import type { ClusterFacts } from "./facts.ts";
 import { predictorRequest } from "./predictor.ts";
 import { preflight } from "./preflight.ts";
@@ -43,7 +44,8 @@ export function desired(input: DesiredInput): Desired | Refusal {
       return request;
     }
     const service = componentService(isvc, request, minReplicas);
-    const refusal = preflight(request.component, service, facts);
+    const refusal =
+      deviceFault(request.component, service) ?? preflight(request.component, service, facts);
     if (refusal !== undefined) {
       return refusal;
     }

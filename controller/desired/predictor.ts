@@ -2,10 +2,12 @@
 import type { InferenceService, ModelSpec, PredictorSpec } from "../api/inferenceservice.gen.ts";
 import type { KnativeServiceContainer, KnativeServicePodSpec } from "../api/knative-service.gen.ts";
 import { ANNOTATION_STORAGE_SECRET } from "../api/names.ts";
+import { accelerated, acceleratorStartupTimeout, withAcceleratorDefaults } from "./accelerator.ts";
 import type { ComponentRequest } from "./component.ts";
 import { customContainer, modelContainer, type PredictorDefaults } from "./container.ts";
 import { isRefusal, type Refusal } from "./refusal.ts";
 import { selectRuntime } from "./runtime.ts";
+import { withStartupTimeout } from "./startup.ts";
 import { credentialsMount, mergeMounts, modelMount, type ModelMount } from "./storage.ts";
 import { traffic } from "./traffic.ts";
 
@@ -13,16 +15,22 @@ export function predictorRequest(
   isvc: InferenceService,
   defaults: PredictorDefaults,
 ): ComponentRequest | Refusal {
-  const { predictor } = isvc.spec;
-  const part = server(isvc, defaults);
-  return isRefusal(part)
-    ? part
-    : {
-        component: "predictor",
-        extension: predictor,
-        pod: pod(predictor, part),
-        traffic: traffic(),
-      };
+  const predictor = withAcceleratorDefaults(isvc.spec.predictor);
+  const part = server({ ...isvc, spec: { ...isvc.spec, predictor } }, defaults);
+  if (isRefusal(part)) {
+    return part;
+  }
+  const request = accelerated(
+    { component: "predictor", extension: predictor, pod: pod(predictor, part), traffic: traffic() },
+    predictor.accelerator,
+  );
+  return isRefusal(request)
+    ? request
+    : withStartupTimeout(request, {
+        stated: predictor.startupTimeout,
+        annotated: { ...isvc.metadata.annotations, ...predictor.annotations },
+        fallback: acceleratorStartupTimeout(predictor),
+      });
 }
 
 interface Server {

@@ -127,6 +127,15 @@ describe("planService", () => {
       "nvidia.com/gpu is not handed out here: the model runs on the CPU",
     ]);
   });
+
+  it("startupTimeout counts here as well, and an accelerator's device is told as one of resources", () => {
+    const accelerator = { type: "amd" } as const;
+    const planned = planService(isvc({ startupTimeout: 45, accelerator, model }), facts);
+    assert.ok("plan" in planned);
+    assert.equal(planned.plan.startupTimeoutMs, 45_000);
+    const told = "amd.com/gpu is not handed out here: the model runs on the CPU";
+    assert.ok(planned.notices.includes(told), planned.notices.join());
+  });
 });
 
 describe("planService refuses", () => {

@@ -4,7 +4,13 @@
  */
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import type { EnvVar, InferenceService, ModelSpec } from "../../api/inferenceservice.gen.ts";
+import type {
+  Accelerator,
+  EnvVar,
+  InferenceService,
+  ModelSpec,
+} from "../../api/inferenceservice.gen.ts";
+import { ACCELERATORS } from "../../desired/accelerators.ts";
 import { isRefusal } from "../../desired/refusal.ts";
 import { selectRuntime } from "../../desired/runtime.ts";
 import { NOMINAL_ROOT } from "../installation.ts";
@@ -57,7 +63,7 @@ const MODEL = [...PREDICTOR, "model"] as const;
 const TIMEOUT_SECONDS = 300;
 const TARGET = { concurrency: 100, rps: 200 } as const;
 const UTILISATION = 0.7;
-const STARTUP_TIMEOUT_MS = 600_000;
+const STARTUP_TIMEOUT_SECONDS = 600;
 /** Beyond a request's own timeout: the predictor answers its last request and ends. */
 const GRACE_EXTRA_MS = 5000;
 
@@ -105,13 +111,13 @@ export function planService(isvc: InferenceService, facts: Facts): Planned {
       },
       containerConcurrency: predictor.containerConcurrency ?? 0,
       timeoutSeconds,
-      startupTimeoutMs: STARTUP_TIMEOUT_MS,
+      startupTimeoutMs: (predictor.startupTimeout ?? STARTUP_TIMEOUT_SECONDS) * 1000,
       graceMs: timeoutSeconds * 1000 + GRACE_EXTRA_MS,
     },
     notices: [
       ...(minReplicas > most ? [`minReplicas ${minReplicas} is ${most} here: one a CPU`] : []),
       ...storage.notices,
-      ...deviceNotices(model),
+      ...deviceNotices(model, predictor.accelerator),
     ],
   };
 }
@@ -297,8 +303,13 @@ function threads(model: ModelSpec): Readonly<Record<string, string>> {
   return { INTRA_OP_NUM_THREADS: String(Math.max(1, Math.ceil(cpus))) };
 }
 
-function deviceNotices(model: ModelSpec): string[] {
+function deviceNotices(model: ModelSpec, accelerator: Accelerator | undefined): string[] {
   const named = { ...model.resources?.requests, ...model.resources?.limits };
-  const devices = Object.keys(named).filter((resource) => resource.includes("/"));
-  return devices.map((device) => `${device} is not handed out here: the model runs on the CPU`);
+  const stated = Object.keys(named).filter((resource) => resource.includes("/"));
+  const wanted =
+    accelerator && (accelerator.resourceName ?? ACCELERATORS[accelerator.type].resource);
+  const devices = new Set([...stated, ...(wanted === undefined ? [] : [wanted])]);
+  return [...devices].map(
+    (device) => `${device} is not handed out here: the model runs on the CPU`,
+  );
 }
