@@ -1,0 +1,100 @@
+/** How to generate: the request's parameters over generation_config.json over transformers' defaults. */
+import { invalid } from "../../errors.ts";
+import { isObject } from "../../protocol/json.ts";
+import type { JsonObject } from "../../protocol/json.ts";
+import { Parameters } from "../parameters.ts";
+import type { TaskFolder } from "../task.ts";
+import type { Sampling } from "./sampling.ts";
+
+export type GenerationOptions = Sampling & {
+  readonly newTokensMax: number;
+  readonly newTokensMin: number;
+  /** Texts that end the generation; what comes before is the answer. */
+  readonly stop: readonly string[];
+  readonly seed: number | undefined;
+  readonly fullText: boolean;
+  readonly truncation: boolean;
+};
+
+/** What nobody limited: enough for a paragraph, and not for ever. */
+const newTokensDefault = 256;
+const newTokensLimit = 100_000;
+const stopsMax = 16;
+
+/**
+ * generation_config.json, or config.json of models from before it, with what config.json says about
+ * the task itself (`task_specific_params`).
+ */
+export function generationDefaults({ config, generation }: TaskFolder, task: string): JsonObject {
+  const perTask = config["task_specific_params"];
+  const own = isObject(perTask) && isObject(perTask[task]) ? perTask[task] : {};
+  return { ...config, ...generation, ...own };
+}
+
+/** `promptTokens` count towards max_length where the answer continues the prompt. */
+export function parseGeneration(
+  given: JsonObject,
+  defaults: JsonObject,
+  promptTokens: number,
+): GenerationOptions {
+  const parameters = new Parameters(given);
+  const fallback = (name: string, otherwise: number): number => {
+    const value = defaults[name];
+    return typeof value === "number" ? value : otherwise;
+  };
+  const count = { min: 0, max: newTokensLimit };
+  const length = parameters.whole("max_length", fallback("max_length", -1), {
+    min: -1,
+    max: newTokensLimit,
+  });
+  const configured = fallback("max_new_tokens", -1);
+  const byLength = length > 0 ? Math.max(1, length - promptTokens) : newTokensDefault;
+  const options: GenerationOptions = {
+    newTokensMax: parameters.whole("max_new_tokens", configured > 0 ? configured : byLength, {
+      min: 1,
+      max: newTokensLimit,
+    }),
+    newTokensMin: Math.max(
+      parameters.whole("min_new_tokens", fallback("min_new_tokens", 0), count),
+      parameters.whole("min_length", fallback("min_length", 0), count) - promptTokens,
+    ),
+    doSample: parameters.boolean("do_sample", defaults["do_sample"] === true),
+    temperature: parameters.number("temperature", fallback("temperature", 1), {
+      min: 1e-4,
+      max: 1000,
+    }),
+    topK: parameters.whole("top_k", fallback("top_k", 50), count),
+    topP: parameters.number("top_p", fallback("top_p", 1), { min: 1e-6, max: 1 }),
+    repetitionPenalty: parameters.number("repetition_penalty", fallback("repetition_penalty", 1), {
+      min: 1e-3,
+      max: 1000,
+    }),
+    noRepeatNgramSize: parameters.whole(
+      "no_repeat_ngram_size",
+      fallback("no_repeat_ngram_size", 0),
+      count,
+    ),
+    stop: parameters.texts("stop", stopsMax),
+    seed: seedOf(parameters),
+    fullText: parameters.boolean("return_full_text", true),
+    truncation: parameters.boolean("truncation", false),
+  };
+  if (parameters.whole("num_beams", 1, { min: 1, max: 1000 }) !== 1) {
+    throw invalid("parameter num_beams is not 1: there is no beam search here");
+  }
+  parameters.refuseOthers();
+  if (options.stop.includes("")) throw invalid("parameter stop holds an empty text");
+  return options;
+}
+
+function seedOf(parameters: Parameters): number | undefined {
+  const seed = parameters.whole("seed", -1, { min: -1, max: Number.MAX_SAFE_INTEGER });
+  return seed === -1 ? undefined : seed;
+}
+
+/** The ids that end a text: one, several, or none. */
+export function endTokens(defaults: JsonObject): ReadonlySet<number> {
+  const value = defaults["eos_token_id"];
+  const list: readonly unknown[] = Array.isArray(value) ? (value as unknown[]) : [value];
+  return new Set(list.filter((each) => typeof each === "number"));
+}

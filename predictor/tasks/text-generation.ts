@@ -1,0 +1,86 @@
+/** Text that continues a prompt, by decoder-only models of GPT-2's shape. */
+import { invalid } from "../errors.ts";
+import type { JsonObject } from "../protocol/json.ts";
+import type { Signature, Tensor } from "../protocol/tensor.ts";
+import { carried, emptyPast, flag, lastRow, pastInputs } from "./generation/cache.ts";
+import { generate } from "./generation/loop.ts";
+import { endTokens, generationDefaults, parseGeneration } from "./generation/options.ts";
+import type { Task, TaskContext, TaskFolder } from "./task.ts";
+import { longs } from "./tensors.ts";
+import { outputOf } from "./text/graph.ts";
+import type { TextTokenizer } from "./text/tokenizer.ts";
+
+export function textGeneration(folder: TaskFolder, tokenizer: TextTokenizer): Task {
+  const signature = folder.graphs.model ?? { inputs: [], outputs: [] };
+  const defaults = generationDefaults(folder, "text-generation");
+  const positions = positionsOf(folder.config);
+  return {
+    answer: async ({ text }, given, context) => {
+      const { ids } = await tokenizer.encode(String(text));
+      const options = parseGeneration(given, defaults, ids.length);
+      if (ids.length === 0) throw invalid("the text is empty");
+      if (ids.length >= positions) {
+        throw invalid(`the text has ${ids.length} tokens, the model takes ${positions}`);
+      }
+      const newTokensMax = Math.min(options.newTokensMax, positions - ids.length);
+      const prompt = await tokenizer.decode(ids, true);
+      const generated = await generate(
+        {
+          start: ids,
+          step: stepper(context, signature),
+          ends: endTokens(defaults),
+          textOf: async (all) => (await tokenizer.decode(all, true)).slice(prompt.length),
+          emit: context.emit,
+        },
+        { ...options, newTokensMax },
+      );
+      return { generated_text: options.fullText ? String(text) + generated : generated };
+    },
+  };
+}
+
+function positionsOf(config: JsonObject): number {
+  for (const name of ["n_positions", "max_position_embeddings", "n_ctx", "max_seq_len"]) {
+    const value = config[name];
+    if (typeof value === "number") return value;
+  }
+  return Number.POSITIVE_INFINITY;
+}
+
+/** A step runs the new tokens on the cache of the others, or all of them without a cache. */
+function stepper(
+  context: TaskContext,
+  signature: Signature,
+): (fresh: readonly number[], all: readonly number[]) => Promise<Float64Array> {
+  const past = pastInputs(signature);
+  const carry = past.length === 0 ? {} : carried(signature);
+  const branches = signature.inputs.some(({ name }) => name === "use_cache_branch");
+  let first = true;
+  return async (fresh, all) => {
+    const tokens = past.length === 0 ? all : fresh;
+    const inputs = decoderInputs(signature, tokens, all.length);
+    if (branches) inputs.push(flag("use_cache_branch", !first));
+    // A graph with two branches doesn't look at this cache, but wants it to have a length.
+    if (first) inputs.push(...past.map((spec) => emptyPast(spec, branches ? 1 : 0)));
+    first = false;
+    const outputs = await context.run("model", inputs, { give: ["logits"], carry });
+    return lastRow(outputOf(outputs, "logits"));
+  };
+}
+
+function decoderInputs(signature: Signature, tokens: readonly number[], total: number): Tensor[] {
+  const from = total - tokens.length;
+  return signature.inputs.flatMap(({ name }) => {
+    if (name === "input_ids") return [longs(name, tokens)];
+    if (name === "attention_mask") return [longs(name, Array<number>(total).fill(1))];
+    if (name === "position_ids")
+      return [
+        longs(
+          name,
+          tokens.map((_, index) => from + index),
+        ),
+      ];
+    if (name === "use_cache_branch" || name.startsWith("past_key_values.")) return [];
+    throw new Error(`the model asks for ${name}, which text generation doesn't give`);
+  });
+}
