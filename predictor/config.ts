@@ -22,11 +22,26 @@ export type Config = {
   /** Without it, the CPUs of the cgroup. */
   readonly intraOpNumThreads?: number;
   readonly modelBytesMax: number;
+  /** The storage URI names many models: docs/models.md. */
+  readonly repository?: RepositoryConfig;
+  /** How often the source is asked whether the model changed; never without it. */
+  readonly storagePollMs?: number;
   readonly logLevel: string;
   readonly terminationLog: string;
   readonly parentLiveness?: string;
   /** For storage: the environment under the flags. */
   readonly environment: Environment;
+};
+
+export type RepositoryConfig = {
+  /** Names of models to load at the start; "*" for all. */
+  readonly preload: readonly string[];
+  /** Bytes for all executor processes together; without it, a share of the container's memory. */
+  readonly memoryBudgetBytes?: number;
+  /** Bytes for all copies of models together; without it, no limit but the disk's. */
+  readonly diskBudgetBytes?: number;
+  /** Processes that hold models; without it, by CPUs and memory. */
+  readonly executors?: number;
 };
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -66,6 +81,12 @@ const rules: Readonly<Record<string, Rule>> = {
   BODY_BYTES_MAX: whole(1, 2 ** 31),
   INTRA_OP_NUM_THREADS: whole(1, 1024),
   MODEL_BYTES_MAX: whole(1),
+  MODEL_REPOSITORY: { is: "word", of: ["true", "false"] },
+  MODEL_PRELOAD: text,
+  MODEL_MEMORY_BUDGET: whole(1),
+  MODEL_DISK_BUDGET: whole(1),
+  MODEL_EXECUTORS: whole(1, 64),
+  STORAGE_POLL_SECONDS: seconds(0),
   LOG_LEVEL: { is: "word", of: logLevels },
   TERMINATION_LOG: text,
   PARENT_LIVENESS: { is: "word", of: ["stdin"] },
@@ -104,6 +125,8 @@ export function parseConfig(args: readonly string[], environment: Environment): 
     storageUri: given("STORAGE_URI"),
     intraOpNumThreads: given("INTRA_OP_NUM_THREADS") && number("INTRA_OP_NUM_THREADS", 1),
     parentLiveness: given("PARENT_LIVENESS"),
+    storagePollMs: number("STORAGE_POLL_SECONDS", 0) * 1000 || undefined,
+    repository: given("MODEL_REPOSITORY") === "true" ? repositoryConfig(given) : undefined,
   };
   return Object.freeze({
     ...(withoutUndefined(optional) as Partial<Config>),
@@ -122,6 +145,18 @@ export function parseConfig(args: readonly string[], environment: Environment): 
     terminationLog: given("TERMINATION_LOG") ?? "/dev/termination-log",
     environment: { ...environment, ...Object.fromEntries(flags) },
   });
+}
+
+function repositoryConfig(given: (name: string) => string | undefined): RepositoryConfig {
+  const number = (name: string): number | undefined =>
+    given(name) === undefined ? undefined : Number(given(name));
+  const names = (given("MODEL_PRELOAD") ?? "").split(",").map((name) => name.trim());
+  const limits = {
+    memoryBudgetBytes: number("MODEL_MEMORY_BUDGET"),
+    diskBudgetBytes: number("MODEL_DISK_BUDGET"),
+    executors: number("MODEL_EXECUTORS"),
+  };
+  return { preload: names.filter((name) => name !== ""), ...withoutUndefined(limits) };
 }
 
 function withoutUndefined(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
@@ -175,6 +210,12 @@ function contradictions(given: (name: string) => string | undefined): string[] {
   }
   if (given("S3_ANONYMOUS") === "true" && given("AWS_ACCESS_KEY_ID") !== undefined) {
     found.push("S3_ANONYMOUS is true, but AWS_ACCESS_KEY_ID is set: remove one of them");
+  }
+  const many = given("MODEL_REPOSITORY") === "true";
+  for (const name of ["MODEL_PRELOAD", "MODEL_MEMORY_BUDGET", "MODEL_DISK_BUDGET"]) {
+    if (!many && given(name) !== undefined) {
+      found.push(`${name} is for a repository of many models: set MODEL_REPOSITORY=true as well`);
+    }
   }
   if (/[/\s]/.test(given("MODEL_NAME") ?? "")) {
     found.push("MODEL_NAME has a slash or a space: it is one segment of a URL");

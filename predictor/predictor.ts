@@ -95,7 +95,8 @@ class Predictor {
   readonly #service = new Service();
   readonly #server: HttpServer;
   readonly #versions: VersionOptions;
-  readonly #supervisor: Supervisor;
+  /** Absent when the storage URI names many models. */
+  readonly #supervisor: Supervisor | undefined;
   readonly #loading = new AbortController();
   #log: Log | undefined;
   #metrics: Metrics | undefined;
@@ -119,7 +120,10 @@ class Predictor {
       },
     };
     // First of all: the child takes longest; it loads onnxruntime while the rest happens here.
-    this.#supervisor = ServedVersion.prepare(this.#versions, () => this.#modelMetrics?.restarted());
+    if (config.repository === undefined) {
+      const restarted = (): void => this.#modelMetrics?.restarted();
+      this.#supervisor = ServedVersion.prepare(this.#versions, restarted);
+    }
     this.#server = new HttpServer({
       service: this.#service,
       requestTimeoutMs: config.requestTimeoutMs,
@@ -141,14 +145,22 @@ class Predictor {
 
   async run(): Promise<void> {
     const { config: given, startedAt } = { config: this.#config, startedAt: performance.now() };
-    process.on("exit", () => this.#supervisor.kill());
+    process.on("exit", () => this.#supervisor?.kill());
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       process.on(signal, () => this.#stop(signal));
     }
     if (given.parentLiveness === "stdin") this.#watchStdin();
     const port = await this.#server.listen(given.port, given.host);
+    if (this.#supervisor === undefined) await this.#serveRepository(port);
+    else await this.#serveOne(this.#supervisor, { port, startedAt });
+  }
+
+  async #serveOne(
+    supervisor: Supervisor,
+    { port, startedAt }: { readonly port: number; readonly startedAt: number },
+  ): Promise<void> {
     const [, model] = await Promise.all([this.#addRoutes(port), this.#resolve()]);
-    const served = await this.#open(model);
+    const served = await this.#open(supervisor, model);
     this.#server.serve(served);
     this.#service.serve(new OneModel(served));
     const { loadMs, batchable, notes } = served.default.loaded;
@@ -169,6 +181,25 @@ class Predictor {
     );
   }
 
+  async #serveRepository(port: number): Promise<void> {
+    const [{ openRepository }] = await Promise.all([
+      import("./models/open-repository.ts"),
+      this.#addRoutes(port),
+    ]);
+    const repository = await openRepository({
+      config: this.#config,
+      versions: this.#versions,
+      metrics: this.#allMetrics,
+      log: () => this.#log,
+      server: this.#server,
+      storage: this.#storageOptions(),
+      signal: this.#loading.signal,
+    });
+    this.#service.serve(repository);
+    const models = repository.list().length;
+    this.#log?.info({ models, port, sinceStartMs: Math.round(performance.now()) }, "serving");
+  }
+
   async #addRoutes(port: number): Promise<void> {
     const [{ createLog }, { createMetrics }, { createApp }] = await Promise.all([
       import("./ops/log.ts"),
@@ -184,38 +215,39 @@ class Predictor {
 
   async #resolve(): Promise<Resolved> {
     const { resolveModel } = await import("./repository/repository.ts");
-    const { storageUri, modelDir, modelName, modelBytesMax, environment } = this.#config;
-    return resolveModel(
-      {
-        storageUri,
-        modelDir,
-        modelName,
-        modelBytesMax,
-        onRetry: (notice) => this.#log?.warn({ ...notice }, "storage failed, trying again"),
-        onStale: (cause) =>
-          this.#log?.warn({ cause: cause.message }, "storage failed, serving the earlier copy"),
-      },
-      environment,
-      this.#loading.signal,
-    );
+    return resolveModel(this.#storageOptions(), this.#config.environment, this.#loading.signal);
   }
 
-  async #open({ name, versions }: Resolved): Promise<ServedModel> {
+  #storageOptions(): ResolveOptions {
+    const { storageUri, modelDir, modelName, modelBytesMax } = this.#config;
+    return {
+      storageUri,
+      modelDir,
+      modelName,
+      modelBytesMax,
+      onRetry: (notice) => this.#log?.warn({ ...notice }, "storage failed, trying again"),
+      onStale: (cause) =>
+        this.#log?.warn({ cause: cause.message }, "storage failed, serving the earlier copy"),
+    };
+  }
+
+  readonly #allMetrics = (): Metrics => {
+    if (this.#metrics === undefined) throw new Error("metrics are not loaded");
+    return this.#metrics;
+  };
+
+  async #open(supervisor: Supervisor, { name, versions }: Resolved): Promise<ServedModel> {
     const newest = versions.at(-1);
     if (newest === undefined) throw new Error("the repository gave a model without a version");
-    const metricsOf = (id: string): ModelMetrics => {
-      if (this.#metrics === undefined) throw new Error("metrics are not loaded");
-      return this.#metrics.forModel(name, id);
-    };
-    this.#modelMetrics = metricsOf(newest.version);
+    this.#modelMetrics = this.#allMetrics().forModel(name, newest.version);
     const parts = { ...newest, metrics: this.#modelMetrics };
-    const first = await ServedVersion.load(this.#supervisor, parts, this.#versions);
+    const first = await ServedVersion.load(supervisor, parts, this.#versions);
     const open = async (id: string): Promise<ServedVersion> => {
       const found = versions.find((each) => each.version === id);
       if (found === undefined) throw new Error(`version ${id} is not in the repository`);
-      const metrics = metricsOf(id);
-      const supervisor = ServedVersion.prepare(this.#versions, metrics.restarted);
-      return ServedVersion.load(supervisor, { ...found, metrics }, this.#versions);
+      const metrics = this.#allMetrics().forModel(name, id);
+      const other = ServedVersion.prepare(this.#versions, metrics.restarted);
+      return ServedVersion.load(other, { ...found, metrics }, this.#versions);
     };
     return new ServedModel({ name, versions: versions.map((each) => each.version), first, open });
   }
@@ -244,4 +276,5 @@ class Predictor {
   }
 }
 
+type ResolveOptions = import("./repository/repository.ts").ResolveOptions;
 type Resolved = Awaited<ReturnType<typeof import("./repository/repository.ts").resolveModel>>;

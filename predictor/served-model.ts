@@ -23,6 +23,9 @@ export type VersionOptions = {
   readonly onRestart: (reason: string) => void;
 };
 
+/** How often a version that leaves looks whether its requests are answered. */
+const retireCheckMs = 20;
+
 /** Who runs a version: a supervised child process, except in benchmarks. */
 export type Executor = RunPort & {
   /** The model is there now; false while the process is being replaced. */
@@ -46,7 +49,11 @@ export class ServedVersion {
   readonly metrics: ModelMetrics;
   readonly generator: TextGenerator | undefined;
   readonly #executor: Executor;
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
   readonly #batcher: Batcher;
+  /** Who answers instead, once this one is retired; null when nobody does. */
+  #successor: ServedVersion | null | undefined;
 
   constructor(parts: VersionParts, { limits, clock }: Pick<VersionOptions, "limits" | "clock">) {
     const { metrics } = parts;
@@ -55,6 +62,8 @@ export class ServedVersion {
     this.metrics = metrics;
     this.generator = parts.generator;
     this.#executor = parts.executor;
+    this.#clock = clock;
+    this.#timeoutMs = limits.timeoutMs;
     this.#batcher = new Batcher({
       ports: [parts.executor],
       batchable: parts.loaded.batchable,
@@ -100,11 +109,36 @@ export class ServedVersion {
   }
 
   submit(work: Work): Ticket {
+    if (this.#successor !== undefined) return this.#passOn(work);
     return this.#batcher.submit(work);
   }
 
   async close(): Promise<void> {
     await this.#executor.close();
+  }
+
+  /** Answers what is in flight, then closes; a request that comes later is the successor's. */
+  async retire(successor: ServedVersion | undefined): Promise<void> {
+    this.#successor = successor ?? null;
+    // Every request has its answer by then, if only that it took too long.
+    const untilMs = this.#clock.nowMs() + this.#timeoutMs;
+    while (this.#clock.nowMs() < untilMs) {
+      if (this.#batcher.depth === 0 && this.#executor.ready()) break;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#clock.after(retireCheckMs, resolve);
+      await promise;
+    }
+    await this.#executor.close();
+  }
+
+  /** A request that was decoded for this version: it fits another one of the same signature. */
+  #passOn(work: Work): Ticket {
+    const same =
+      this.#successor != null &&
+      JSON.stringify(this.#successor.signature) === JSON.stringify(this.signature);
+    if (same && this.#successor != null) return this.#successor.submit(work);
+    const changed = new ServingError("not-ready", "the model has just changed, try again");
+    return { result: Promise.reject(changed), cancel: () => {} };
   }
 }
 
@@ -144,6 +178,16 @@ export class ServedModel {
     this.#opened.set(version, opening);
     opening.catch(() => this.#opened.delete(version)); // the next request tries again
     return opening;
+  }
+
+  /** Answers what is in flight, then ends; a request that comes later is the successor's. */
+  async retire(successor: ServedModel | undefined): Promise<void> {
+    const versions = await Promise.allSettled(this.#opened.values());
+    await Promise.all(
+      versions.map(async (each) =>
+        each.status === "fulfilled" ? each.value.retire(successor?.default) : undefined,
+      ),
+    );
   }
 
   /** Ends all executors. */

@@ -7,6 +7,7 @@ const inputFault = /out of (data )?bounds|dimension|shape|broadcast|rank|mismatc
 
 /** The fault of a run that wasn't done. */
 export function faultOf(outcome: Exclude<RunOutcome, { kind: "done" }>): ServingError {
+  if (outcome.kind === "unavailable") return outcome.error;
   if (outcome.kind === "died") {
     return new ServingError("failed", "the executor ended while it ran this request");
   }

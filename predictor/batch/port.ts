@@ -1,4 +1,5 @@
 /** What the batcher needs of an executor; executor/ supplies it. */
+import type { ServingError } from "../errors.ts";
 import type { Tensor } from "../protocol/tensor.ts";
 
 export type RunOutcome =
@@ -6,7 +7,9 @@ export type RunOutcome =
   /** The model said no to this input. */
   | { readonly kind: "refused"; readonly reason: string }
   /** The process ended: killed by replace(), or crashed in native code. */
-  | { readonly kind: "died" };
+  | { readonly kind: "died" }
+  /** Nothing ran: the model could not be brought into memory. The next request may be luckier. */
+  | { readonly kind: "unavailable"; readonly error: ServingError };
 
 export type RunPort = {
   /** Whether a run can start now. */

@@ -86,6 +86,13 @@ export class HttpServer {
     this.#hot.set(v1, { model, version, protocol: "v1" });
   }
 
+  /** The model's paths are the router's again: it left, or another one of its name comes. */
+  forget(name: string): void {
+    for (const [path, { model }] of this.#hot) {
+      if (model.name === name) this.#hot.delete(path);
+    }
+  }
+
   /**
    * Goes on serving until nothing is in flight and nobody asked for a moment, then closes. Resolves
    * with the number of requests cut off because `limitMs` was over.

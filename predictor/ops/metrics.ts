@@ -4,6 +4,8 @@
  */
 import type { FinishedRun } from "../batch/batcher.ts";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { repositoryMetricsIn } from "./repository-metrics.ts";
+import type { RepositoryMetrics, RepositoryState } from "./repository-metrics.ts";
 
 /** Why a request failed, in Triton's words. */
 export const failureReasons = ["REJECTED", "CANCELED", "BACKEND", "OTHER"] as const;
@@ -20,6 +22,8 @@ export type Metrics = {
   readonly contentType: string;
   /** The metrics of one model version, all at zero from the start. */
   forModel(model: string, version: string): ModelMetrics;
+  /** Those of a repository of many models; asked for once. */
+  forRepository(state: RepositoryState): RepositoryMetrics;
   /** Answers, by class of status: 2xx, 4xx, … */
   answered(status: number): void;
 };
@@ -56,6 +60,7 @@ export function createMetrics(): Metrics {
     contentType: registry.contentType,
     answered: (status) => classes.get(String(status)[0])?.inc(),
     forModel,
+    forRepository: (state) => repositoryMetricsIn(registry, state),
   };
 }
 

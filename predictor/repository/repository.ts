@@ -8,6 +8,8 @@ import { StorageError } from "../storage/storage-error.ts";
 import { parseStorageUri, shownUri } from "../storage/uri.ts";
 import type { StorageLocation } from "../storage/uri.ts";
 import { findInstallation, relocate } from "./installation.ts";
+import { readLocalIndex } from "./model-index.ts";
+import type { IndexedModel } from "./model-index.ts";
 import { selectModelName } from "./model-name.ts";
 import { readFolder } from "./read-folder.ts";
 import type { ModelVersion } from "./read-folder.ts";
@@ -69,6 +71,25 @@ export async function resolveModel(
   if (kind === "folder") return { name, versions: await readFolder(path, shown) };
   await refuseForeignFile(path, shown);
   return { name, versions: [{ version: "1", path }] };
+}
+
+/**
+ * The models of a repository: what lies directly below the storage URI. Rejects with a StorageError
+ * when it can't be listed.
+ */
+export async function readIndex(
+  options: ResolveOptions,
+  environment: Environment,
+  signal: AbortSignal,
+): Promise<IndexedModel[]> {
+  signal.throwIfAborted();
+  const { storageUri, modelDir } = options;
+  const shown = storageUri === undefined ? `MODEL_DIR ${modelDir}` : shownUri(storageUri);
+  const insecureHttp = environment["ALLOW_INSECURE_HTTP"] === "true";
+  const location = parseStorageUri(storageUri ?? modelDir, insecureHttp);
+  const path = selectLocalPath(location, modelDir);
+  if (path !== undefined) return readLocalIndex(path, shown);
+  throw new StorageError("invalid", `${shown}: can't be listed, so it can't be a repository`);
 }
 
 /** Where a model lies that is already on this machine. */

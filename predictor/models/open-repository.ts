@@ -1,0 +1,140 @@
+/** Puts a repository of many models together: storage, memory, metrics, log, and the polling. */
+import type { Config } from "../config.ts";
+import type { HttpServer } from "../http/server.ts";
+import { usableCpus } from "../ops/cpus.ts";
+import type { Log } from "../ops/log.ts";
+import { usableMemoryBytes } from "../ops/memory.ts";
+import type { Metrics } from "../ops/metrics.ts";
+import type { RepositoryMetrics } from "../ops/repository-metrics.ts";
+import { readIndex, resolveModel } from "../repository/repository.ts";
+import type { ResolveOptions } from "../repository/repository.ts";
+import { ServedVersion } from "../served-model.ts";
+import type { VersionOptions } from "../served-model.ts";
+import { ModelRepository } from "./model-repository.ts";
+import { poll } from "./poll.ts";
+import { Residency } from "./residency.ts";
+
+export type OpenOptions = {
+  readonly config: Config;
+  readonly versions: VersionOptions;
+  readonly metrics: () => Metrics;
+  readonly log: () => Log | undefined;
+  readonly server: HttpServer;
+  readonly storage: ResolveOptions;
+  readonly signal: AbortSignal;
+};
+
+/** Of the container's memory, what executors may use; the rest is for requests and the kernel. */
+const memoryShare = 0.7;
+/** An executor that holds less than this isn't worth its own 100 MB. */
+const executorBytesMin = 384 * 1024 * 1024;
+const executorsMax = 4;
+/** A load waits so long for models in use, then its requests are told to come back. */
+const admissionMs = 10_000;
+
+/** Reads the index, loads what is to be there at the start, and begins to poll. */
+export async function openRepository(options: OpenOptions): Promise<ModelRepository> {
+  const { config, storage, signal, log, server } = options;
+  const { environment, repository: given, storagePollMs } = config;
+  if (given === undefined) throw new Error("no repository is configured");
+  const budgetBytes = given.memoryBudgetBytes ?? Math.floor(usableMemoryBytes() * memoryShare);
+  const metrics: RepositoryMetrics = options.metrics().forRepository({
+    budgetBytes,
+    resident: () => residency.resident,
+    usedBytes: () => residency.usedBytes,
+  });
+  const residency = createResidency(options, { executors: given.executors, budgetBytes, metrics });
+  process.on("exit", () => residency.kill());
+  const repository = await ModelRepository.open(
+    {
+      index: async () => readIndex(storage, environment, signal),
+      fetch: async ({ uri, name }) => {
+        const options = { ...storage, storageUri: uri, modelName: name };
+        return (await resolveModel(options, environment, signal)).versions;
+      },
+      residency,
+      clock: options.versions.clock,
+      waitMs: config.requestTimeoutMs,
+      makeVersion: ({ model, version, loaded, executor }) =>
+        new ServedVersion(
+          { version, loaded, executor, metrics: options.metrics().forModel(model, version) },
+          options.versions,
+        ),
+      observer: {
+        served: (model) => {
+          server.forget(model.name);
+          server.serve(model);
+          const { version, loaded } = model.default;
+          log()?.info({ model: model.name, version, notes: loaded.notes }, "model loaded");
+        },
+        withdrawn: (name) => server.forget(name),
+        failed: (model, reason) => {
+          metrics.failed();
+          log()?.error({ model, reason }, "model can't be loaded");
+        },
+      },
+    },
+    given.preload,
+  );
+  if (storagePollMs !== undefined) {
+    const failed = (reason: string): void =>
+      log()?.warn({ reason }, "the repository can't be read, serving what is known");
+    poll(storagePollMs, async () => repository.refresh(), { signal, failed });
+  }
+  return repository;
+}
+
+type Sizes = {
+  readonly executors: number | undefined;
+  readonly budgetBytes: number;
+  readonly metrics: RepositoryMetrics;
+};
+
+function createResidency(
+  { config, versions, log }: OpenOptions,
+  { executors, budgetBytes, metrics }: Sizes,
+): Residency {
+  const fitting = Math.max(1, Math.floor(budgetBytes / executorBytesMin));
+  const hostsMax = executors ?? Math.min(usableCpus(), executorsMax, fitting);
+  const threads = config.intraOpNumThreads ?? Math.max(1, Math.floor(usableCpus() / hostsMax));
+  const { entry, loadTimeoutMs, clock } = versions;
+  return new Residency({
+    entry: { ...entry, environment: { ...definedIn(config.environment), ...givesBack } },
+    budgetBytes,
+    hostsMax,
+    threads,
+    loadTimeoutMs,
+    admissionMs,
+    clock,
+    observer: {
+      found: metrics.found,
+      loaded: (model, ms) => {
+        metrics.loaded(ms);
+        log()?.debug({ model, ms: Math.round(ms) }, "model in memory");
+      },
+      evicted: (model) => {
+        metrics.evicted();
+        log()?.debug({ model }, "model left memory");
+      },
+      hostEnded: (reason, models) => {
+        metrics.executorEnded();
+        log()?.warn({ reason, models }, "executor ended");
+      },
+    },
+  });
+}
+
+/**
+ * glibc keeps what is freed, and the more so the larger the blocks are that it has seen. With these
+ * it maps large blocks, weights above all, one by one, and gives them back when a model leaves.
+ */
+const givesBack = {
+  MALLOC_ARENA_MAX: "2",
+  MALLOC_MMAP_THRESHOLD_: "1048576",
+  MALLOC_TRIM_THRESHOLD_: "4194304",
+};
+
+function definedIn(environment: Config["environment"]): Record<string, string> {
+  const entries = Object.entries(environment);
+  return Object.fromEntries(entries.flatMap(([key, value]) => (value ? [[key, value]] : [])));
+}

@@ -1,0 +1,63 @@
+/** One version of a model that may or may not be in memory, and the errors that keep it out. */
+import { ServingError } from "../errors.ts";
+import type { Host } from "../executor/host.ts";
+import type { LoadedModel } from "../executor/messages.ts";
+
+/** Where a unit lies while it is in memory. */
+export type Place = { readonly host: Host; readonly session: number };
+
+/** The file on this machine, and how many bytes will be read with it. */
+export type ModelFile = { readonly path: string; readonly bytes: number };
+
+export class Unit {
+  /** The model's name and version, for messages. */
+  readonly name: string;
+  /** Brings the file to this machine, if it isn't here. Rejects with StorageError. */
+  readonly file: () => Promise<ModelFile>;
+  place: Place | undefined;
+  /** What it takes in memory, in bytes, once that was measured. */
+  bytes: number | undefined;
+  loaded: LoadedModel | undefined;
+  loading: Promise<void> | undefined;
+  /** Requests that need it in memory now. */
+  pins = 0;
+  /** When it was needed last: a count, not a time. */
+  usedAt = 0;
+  /** It ended a process while it loaded: from now on it has one of its own. */
+  solo = false;
+
+  constructor(name: string, file: () => Promise<ModelFile>) {
+    this.name = name;
+    this.file = file;
+  }
+
+  get resident(): boolean {
+    return this.place?.host.alive === true;
+  }
+}
+
+/** There is no room now, but there may be in a moment. */
+export class NoRoom extends ServingError {
+  constructor(message: string) {
+    super("not-ready", message);
+  }
+}
+
+/** The file is not the one that was loaded before: who decoded a request for that one must not run. */
+export class Changed extends ServingError {
+  constructor(name: string) {
+    super("not-ready", `the model "${name}" has just changed; try again`);
+  }
+}
+
+const mebibyte = 1024 * 1024;
+
+/** Bytes as people read them: whole MiB, rounded up. */
+export function inMib(bytes: number): string {
+  return `${Math.ceil(bytes / mebibyte)} MiB`;
+}
+
+/** What a model will take before that was measured: its bytes, and as much again while it's read. */
+export function estimateBytes(fileBytes: number): number {
+  return 2 * fileBytes;
+}
