@@ -14,7 +14,8 @@ import type { Outcome as Requeue } from "./kube/workers.ts";
 import type { Metrics } from "./ops/metrics.ts";
 import { startOpsServer } from "./ops/server.ts";
 import type { Outcome } from "./outcome.ts";
-import { reconcile } from "./reconcile.ts";
+import { reconcile, type ReconcileContext } from "./reconcile.ts";
+import { createMeter } from "./rollout/metrics.ts";
 import { reportStatus } from "./status-metrics.ts";
 import { watchedKinds, watchMappings } from "./watches.ts";
 
@@ -60,6 +61,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     ...(elector === undefined ? {} : { fence: elector }),
   });
   reportStatus(cluster, metrics);
+  const meter = createMeter();
   const queue = new WorkQueue({ name: CONTROLLER, metrics });
   metrics.observeQueue(queue);
   const ops = await startOpsServer({
@@ -73,14 +75,14 @@ export async function startApp(options: AppOptions): Promise<App> {
     cluster,
     queue,
     watches: watchMappings(cluster),
-    reconcile: (key) => reconcileKey(options, cluster, key),
+    reconcile: (key) => reconcileKey(options, { cluster, meter }, key),
     workers: config.workers,
     log,
     metrics,
     ...(elector === undefined ? {} : { elector }),
   });
   const ended = running.ended.then(async (how) => {
-    await Promise.all([ops.close(), http.close(), leaseHttp.close()]);
+    await Promise.all([ops.close(), http.close(), leaseHttp.close(), meter.close()]);
     return how;
   });
   return { opsUrl: ops.url, stop: () => running.stop().then(() => ended.then(() => {})), ended };
@@ -112,14 +114,14 @@ function unready(cluster: KubeCluster): readonly string[] {
 
 async function reconcileKey(
   { config, log }: AppOptions,
-  cluster: KubeCluster,
+  parts: Pick<ReconcileContext, "cluster" | "meter">,
   key: string,
 ): Promise<Requeue> {
   const slash = key.indexOf("/");
   const [namespace, name] = [key.slice(0, slash), key.slice(slash + 1)];
   const outcome = await reconcile(
     {
-      cluster,
+      ...parts,
       defaults: config.predictor,
       knativeNamespace: config.knativeNamespace,
       now: () => new Date(),

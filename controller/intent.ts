@@ -1,17 +1,50 @@
 /** Whether what lies in the cluster is what we want, so that an unchanged wish writes nothing. */
 import { createHash } from "node:crypto";
-import { ANNOTATION_INTENT } from "./api/names.ts";
+import type { KnativeService } from "./api/knative-service.gen.ts";
+import { ANNOTATION_INTENT, ANNOTATION_TEMPLATE } from "./api/names.ts";
 import { canonical } from "./canonical.ts";
 import type { KubeObject } from "./cluster.ts";
 
 /**
- * `child` with the digest of itself as an annotation. Keys are sorted first: their order means
- * nothing.
+ * `child` with the digest of itself, and of its template if it has one, as annotations. Keys are
+ * sorted first: their order means nothing.
  */
 export function stamped<T extends KubeObject>(child: T): T {
-  const digest = createHash("sha256").update(canonical(child)).digest("hex").slice(0, 32);
-  const annotations = { ...child.metadata.annotations, [ANNOTATION_INTENT]: digest };
+  const template = templateOf(child);
+  const annotations = {
+    ...child.metadata.annotations,
+    [ANNOTATION_INTENT]: digest(child),
+    ...(template === undefined ? {} : { [ANNOTATION_TEMPLATE]: digest(template) }),
+  };
   return { ...child, metadata: { ...child.metadata, annotations } };
+}
+
+function templateOf(child: KubeObject): unknown {
+  const { spec } = child as { readonly spec?: { readonly template?: unknown } };
+  return spec?.template;
+}
+
+/** What tells one template from another; the revision that comes of it has no other name for it. */
+export function templateDigest(service: KnativeService): string {
+  return digest(templateOf(service));
+}
+
+/**
+ * Whether `wanted` has another template than `live` was given, and so will make a revision.
+ * A service that was applied before templates were stamped is compared field by field.
+ */
+export function templateChanged(live: KnativeService, wanted: KnativeService): boolean {
+  const stamp = live.metadata.annotations?.[ANNOTATION_TEMPLATE];
+  return stamp === undefined
+    ? !covers(live.spec?.template, wanted.spec?.template)
+    : stamp !== templateDigest(wanted);
+}
+
+function digest(value: unknown): string {
+  return createHash("sha256")
+    .update(canonical(value ?? null))
+    .digest("hex")
+    .slice(0, 32);
 }
 
 /**

@@ -17,13 +17,17 @@ import { happenings } from "./observe/happenings.ts";
 import { type Observation, observe, sameStatus } from "./observe/observe.ts";
 import type { Pod } from "./observe/pods.ts";
 import { type Outcome, SETTLED } from "./outcome.ts";
+import type { Meter } from "./rollout/metrics.ts";
+import { nextLook, rollOutAll, servicesOf } from "./rollouts.ts";
 
 export interface ReconcileContext {
   readonly cluster: Cluster;
   readonly defaults: PredictorDefaults;
   readonly knativeNamespace: string;
-  /** Wall clock, for condition times only. */
+  /** Wall clock, for the times of conditions and of rollouts. */
   readonly now: () => Date;
+  /** Counts what the pods of a revision on trial have answered. */
+  readonly meter: Meter;
 }
 
 /**
@@ -53,13 +57,18 @@ export async function reconcile(
   const live = ownedServices(cluster, isvc);
   const wanted = desired({ isvc, facts: factsOf(context), defaults: context.defaults, live });
   // A refused change leaves what serves as it is.
+  const rolled = isRefusal(wanted) ? {} : await rollOutAll(context, isvc, wanted.services, live);
   const children = isRefusal(wanted)
     ? { refusal: wanted, services: live }
-    : await applyServices(cluster, isvc, wanted.services);
+    : await applyServices(cluster, isvc, servicesOf(rolled));
   const warnings = isRefusal(wanted) ? [] : wanted.warnings;
-  await writeStatus(context, isvc, { ...children, warnings });
+  await writeStatus(context, isvc, {
+    ...children,
+    warnings,
+    ...(isRefusal(wanted) ? {} : { rolled }),
+  });
   if (children.refusal === undefined) {
-    return SETTLED;
+    return nextLook(rolled);
   }
   const { reason, message } = children.refusal;
   return isRefusal(wanted)
@@ -70,7 +79,7 @@ export async function reconcile(
 async function writeStatus(
   { cluster, now }: ReconcileContext,
   isvc: InferenceService,
-  found: Pick<Observation, "refusal" | "services" | "warnings">,
+  found: Pick<Observation, "refusal" | "services" | "warnings" | "rolled">,
 ): Promise<void> {
   const { namespace = "", name, uid } = isvc.metadata;
   const mine = <T extends KubeObject>(kind: typeof POD): readonly T[] =>

@@ -86,6 +86,7 @@ function slimPod(pod: Pod): Pod {
       : {
           status: {
             ...(status.phase === undefined ? {} : { phase: status.phase }),
+            ...(status.podIP === undefined ? {} : { podIP: status.podIP }),
             ...(status.conditions === undefined ? {} : { conditions: status.conditions }),
             ...(status.containerStatuses === undefined
               ? {}

@@ -11,13 +11,17 @@ import { parse, stringify } from "yaml";
 import type { InferenceService } from "../controller/api/inferenceservice.gen.ts";
 import type { KnativeRevision } from "../controller/api/knative-revision.gen.ts";
 import type { KnativeService } from "../controller/api/knative-service.gen.ts";
-import type { PerComponent } from "../controller/api/names.ts";
+import type { ComponentName, PerComponent } from "../controller/api/names.ts";
 import { desired } from "../controller/desired/desired.ts";
 import { clusterFacts, type ConfigMapData } from "../controller/desired/facts.ts";
 import { isRefusal } from "../controller/desired/refusal.ts";
 import { happenings } from "../controller/observe/happenings.ts";
 import { observe, sameStatus } from "../controller/observe/observe.ts";
 import type { Pod } from "../controller/observe/pods.ts";
+import { templateDigest } from "../controller/intent.ts";
+import type { Measured } from "../controller/rollout/plan.ts";
+import { rollOut, type RolledOut } from "../controller/rollout/roll-out.ts";
+import { servicesOf } from "../controller/rollouts.ts";
 
 interface Given {
   /** Which rule the case is about, in a sentence. */
@@ -29,6 +33,8 @@ interface Given {
   readonly services?: PerComponent<KnativeService>;
   readonly revisions?: readonly KnativeRevision[];
   readonly pods?: readonly Pod[];
+  /** What the pods of a revision under a gate have counted, or why nobody knows. */
+  readonly measured?: Measured | string;
 }
 
 const folder = join(import.meta.dirname, "golden");
@@ -43,9 +49,11 @@ function outcome(given: Given): unknown {
   const services = given.services ?? (service === undefined ? {} : { predictor: service });
   const facts = clusterFacts("knative-serving", (name) => given.knativeConfig?.[name]);
   const wanted = desired({ isvc, facts, defaults: DEFAULTS, live: services });
+  const rolled = isRefusal(wanted) ? undefined : rolledOut(given, wanted.services, services);
   const status = observe({
     isvc,
     ...(isRefusal(wanted) ? { refusal: wanted } : { warnings: wanted.warnings }),
+    ...(rolled === undefined ? {} : { rolled }),
     services,
     revisions,
     pods,
@@ -53,10 +61,44 @@ function outcome(given: Given): unknown {
   });
   assert.ok(sameStatus(status, { ...status }), "a status is the same as itself");
   return {
-    ...(isRefusal(wanted) ? { refusal: wanted } : { apply: applied(wanted.services) }),
+    ...(isRefusal(wanted) ? { refusal: wanted } : { apply: applied(servicesOf(rolled ?? {})) }),
     status,
     events: happenings(isvc.status, status),
   };
+}
+
+/** The traffic, decided as reconcile does. */
+function rolledOut(
+  given: Given,
+  wanted: PerComponent<KnativeService>,
+  services: PerComponent<KnativeService>,
+): PerComponent<RolledOut> {
+  const rolled = Object.entries(wanted).map(([name, service]) => {
+    const component = name as ComponentName;
+    const decided = rollOut({
+      isvc: given.inferenceService,
+      component,
+      wanted: service,
+      live: withDigest(services[component], templateDigest(service)),
+      revisions: given.revisions ?? [],
+      pods: given.pods ?? [],
+      ...(given.measured === undefined ? {} : { measured: given.measured }),
+      nowMs: Date.parse(NOW),
+    });
+    return [component, withWord(decided, templateDigest(service))];
+  });
+  return Object.fromEntries(rolled) as PerComponent<RolledOut>;
+}
+
+/** A digest in a file would change with every rule of the template: WANTED stands for it. */
+function withDigest(live: KnativeService | undefined, digest: string): KnativeService | undefined {
+  return live === undefined
+    ? undefined
+    : (JSON.parse(JSON.stringify(live).replaceAll("WANTED", digest)) as KnativeService);
+}
+
+function withWord(rolled: RolledOut, digest: string): RolledOut {
+  return JSON.parse(JSON.stringify(rolled).replaceAll(digest, "WANTED")) as RolledOut;
 }
 
 /** The predictor's alone where it is the only one; else each under its component's name. */

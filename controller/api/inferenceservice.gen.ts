@@ -46,6 +46,11 @@ export interface PredictorSpec {
    */
   readonly timeout?: number
   /**
+   * Share of the requests, in percent, that the newest revision gets; the rest stays with the stable one, under the tag `prev`. 0 rolls back, 100 or absent promotes. The first revision gets everything. While set, it holds a `rollout` at that share.
+   */
+  readonly canaryTrafficPercent?: number
+  readonly rollout?: RolloutSpec
+  /**
    * Labels for the pods. A change makes a new revision.
    */
   readonly labels?: {
@@ -81,6 +86,50 @@ export interface PredictorSpec {
    * A model server of your own, instead of `model`. It listens on the port that it names, 8080 by default.
    */
   readonly containers?: readonly CustomContainer[]
+}
+/**
+ * How a new revision takes over by itself, step by step, and when it is rolled back. It needs nobody, but the numbers of its own pods. Changing it makes no revision.
+ */
+export interface RolloutSpec {
+  /**
+   * Gradual (the default): old and new run side by side while traffic moves. Recreate, for devices of which there is no second: the old revision's pods leave first, requests wait meanwhile. Changing it makes a new revision.
+   */
+  readonly strategy?: ("Gradual" | "Recreate")
+  /**
+   * Shares of the new revision in the order that they are taken; after the last it gets everything for good.
+   */
+  readonly steps?: readonly RolloutStep[]
+  readonly gate?: RolloutGate
+}
+/**
+ * A share, and for how long.
+ */
+export interface RolloutStep {
+  /**
+   * Share in percent.
+   */
+  readonly percent: number
+  /**
+   * Shortest time at this share, from when the revision is up, e.g. 30s, 5m or 1h30m.
+   */
+  readonly duration: string
+}
+/**
+ * What the new revision must keep to in each step; it is rolled back at once when it does not.
+ */
+export interface RolloutGate {
+  /**
+   * Most failed requests, as a part of 1 (0.05 is 5 percent). A failure is an answer for which the server is to blame: 500, 503, 504, 429; not 400 and not a client that left.
+   */
+  readonly maxErrorRatio?: number
+  /**
+   * Longest time that 95 of 100 requests may take in the server, e.g. 250ms or 2s.
+   */
+  readonly maxLatencyP95?: string
+  /**
+   * Requests to the new revision in a step before it is judged, and before the next step is taken. Default 20.
+   */
+  readonly minRequests?: number
 }
 /**
  * A toleration, as in a pod.
@@ -413,6 +462,11 @@ export interface InferenceServiceStatus {
    */
   readonly conditions?: readonly Condition[]
   readonly components?: Components
+  readonly rollout?: RolloutStatus
+  /**
+   * The predictor's revisions, newest first, at most 20.
+   */
+  readonly history?: readonly HistoryEntry[]
   readonly modelStatus?: ModelStatus
 }
 /**
@@ -476,6 +530,14 @@ export interface ComponentStatus {
    */
   readonly latestReadyRevision?: string
   /**
+   * The stable revision: the last that got everything. A canary's rest goes there, and a rollback.
+   */
+  readonly latestRolledoutRevision?: string
+  /**
+   * The stable revision before that.
+   */
+  readonly previousRolledoutRevision?: string
+  /**
    * Who gets which share of the requests.
    */
   readonly traffic?: readonly TrafficTarget[]
@@ -504,6 +566,92 @@ export interface TrafficTarget {
    * URL of the tag.
    */
   readonly url?: string
+}
+/**
+ * Where the last rollout of the predictor is, by spec.predictor.rollout.
+ */
+export interface RolloutStatus {
+  /**
+   * Progressing, Paused (canaryTrafficPercent is set), Promoted or RolledBack.
+   */
+  readonly phase?: ("Progressing" | "Paused" | "Promoted" | "RolledBack")
+  /**
+   * Revision that serves what the new one does not.
+   */
+  readonly stableRevision?: string
+  /**
+   * Revision that is rolled out.
+   */
+  readonly revision?: string
+  /**
+   * Number of the current step, from 1.
+   */
+  readonly step?: number
+  /**
+   * How many there are.
+   */
+  readonly steps?: number
+  /**
+   * Share of the new revision, in percent.
+   */
+  readonly percent?: number
+  /**
+   * When the step, or the phase, began.
+   */
+  readonly since?: string
+  /**
+   * One word for machines.
+   */
+  readonly reason?: string
+  /**
+   * What it waits for, or why it ended, with numbers.
+   */
+  readonly message?: string
+}
+/**
+ * One revision, and what became of it.
+ */
+export interface HistoryEntry {
+  /**
+   * Name of the Knative Revision.
+   */
+  readonly revision: string
+  /**
+   * Generation of this object that asked for it.
+   */
+  readonly generation?: number
+  /**
+   * Where its model came from.
+   */
+  readonly storageUri?: string
+  /**
+   * Digest of the model file, as its server told it; absent while nobody knows.
+   */
+  readonly modelDigest?: string
+  /**
+   * Field manager that wrote the spec (kubectl, argocd-controller, helm, pilotlight-cli, …).
+   */
+  readonly appliedBy?: string
+  /**
+   * When.
+   */
+  readonly appliedAt?: string
+  /**
+   * Deploying, Canary, Serving, Promoted (served after a canary or a rollout), RolledBack, Failed or Superseded.
+   */
+  readonly outcome?: ("Deploying" | "Canary" | "Serving" | "Promoted" | "RolledBack" | "Failed" | "Superseded")
+  /**
+   * Why it failed or was rolled back.
+   */
+  readonly reason?: string
+  /**
+   * When it became the stable revision.
+   */
+  readonly servingFrom?: string
+  /**
+   * When another became that.
+   */
+  readonly servingUntil?: string
 }
 /**
  * The model's state, in KServe's words.

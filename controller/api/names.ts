@@ -37,6 +37,18 @@ export const LABEL_VISIBILITY = "networking.knative.dev/visibility";
  */
 export const ANNOTATION_INTENT = "pilotlight.dev/intent";
 /**
+ * On the Knative Service: digest of the template that we last applied. A change of it, and of
+ * nothing else, makes a revision.
+ */
+export const ANNOTATION_TEMPLATE = "pilotlight.dev/template";
+/** On the Knative Service: where its rollout is (rollout/state.ts), written with its traffic. */
+export const ANNOTATION_ROLLOUT = "pilotlight.dev/rollout";
+/**
+ * On an InferenceService: the revision that a canary's rest goes to, instead of the last that had
+ * everything; `pilotlight rollback --to` sets it. Without effect once that revision is gone.
+ */
+export const ANNOTATION_STABLE_REVISION = "pilotlight.dev/stable-revision";
+/**
  * On an InferenceService: Secret whose keys become the predictor's environment (AWS_ACCESS_KEY_ID,
  * …).
  */

@@ -7,13 +7,13 @@ import type { EventNote } from "../cluster.ts";
 import { condition } from "./conditions.ts";
 
 /** The conditions whose changes people want to see in `kubectl describe`. */
-const TOLD = ["Ready", "LatestDeploymentReady"] as const;
+const TOLD = ["Ready", "LatestDeploymentReady", "RolloutComplete"] as const;
 
 export function happenings(
   previous: InferenceServiceStatus | undefined,
   next: InferenceServiceStatus,
 ): readonly EventNote[] {
-  const notes = TOLD.flatMap((type) => {
+  const notes: EventNote[] = TOLD.flatMap((type) => {
     const before = condition(previous?.conditions, type);
     const after = condition(next.conditions, type);
     if (
@@ -33,11 +33,26 @@ export function happenings(
     };
     return [note];
   });
-  // Both conditions often change for one cause.
+  notes.push(...steps(previous, next));
+  // Several conditions often change for one cause.
   return notes.filter(
     (note, at) =>
       notes.findIndex(
         ({ reason, message }) => reason === note.reason && message === note.message,
       ) === at,
   );
+}
+
+/** A rollout's steps: what is under way for long is worth an Event at each. */
+function steps(
+  previous: InferenceServiceStatus | undefined,
+  next: InferenceServiceStatus,
+): readonly EventNote[] {
+  const [before, after] = [previous?.rollout, next.rollout];
+  const begun = after?.since !== undefined && after.phase === "Progressing";
+  if (after === undefined || !begun || before?.since === after.since) {
+    return [];
+  }
+  const message = `revision ${after.revision ?? "?"}, step ${after.step ?? 1} of ${after.steps ?? 1}: ${after.percent ?? 0} %`;
+  return [{ type: "Normal", reason: "RolloutStep", message }];
 }

@@ -8,6 +8,7 @@ import type {
   Condition,
   InferenceService,
   InferenceServiceStatus,
+  RolloutStatus,
 } from "../api/inferenceservice.gen.ts";
 import type { KnativeRevision } from "../api/knative-revision.gen.ts";
 import type { KnativeService } from "../api/knative-service.gen.ts";
@@ -19,6 +20,13 @@ import { componentStatus } from "./component-status.ts";
 import { condition, conditions, type Verdict } from "./conditions.ts";
 import { modelStatus } from "./model-status.ts";
 import type { Pod } from "./pods.ts";
+import {
+  abnormalRollout,
+  lineageStatus,
+  type Rolled,
+  rolloutStatus,
+  rolloutVerdict,
+} from "./rollout-status.ts";
 import { type Judgement, latestReadiness, readiness, worst } from "./verdicts.ts";
 import { look, type View } from "./view.ts";
 
@@ -32,6 +40,8 @@ export interface Observation {
   readonly services: PerComponent<KnativeService>;
   readonly revisions: readonly KnativeRevision[];
   readonly pods: readonly Pod[];
+  /** How far the revisions of each component are rolled out; absent when nothing was decided. */
+  readonly rolled?: PerComponent<Rolled>;
   /** RFC 3339. */
   readonly now: string;
 }
@@ -43,17 +53,19 @@ interface Part {
 }
 
 export function observe(observation: Observation): InferenceServiceStatus {
-  const { isvc, warnings = [] } = observation;
+  const { isvc, warnings = [], rolled = {} } = observation;
   const generation = isvc.metadata.generation ?? 0;
   const parts = COMPONENTS.filter((component) => isWanted(isvc, component)).map((component) =>
     part(component, observation),
   );
   const latest = whole("LatestDeploymentReady", parts, ({ latest: judgement }) => judgement);
+  const rollout = rolled.predictor?.rollout;
   const verdicts = [
     whole("Ready", parts, ({ ready }) => ready),
     ...parts.map(({ view, ready }) => ({ type: readyType(view.component), ...ready })),
     latest,
-    ...abnormal(parts, latest),
+    ...rolloutVerdict(rollout),
+    ...abnormal(parts, latest, rollout),
     ...warned(warnings),
   ];
   const predictor = parts.find(({ view }) => view.component === "predictor");
@@ -68,8 +80,15 @@ export function observe(observation: Observation): InferenceServiceStatus {
     replicas: predictor?.view.replicas ?? 0,
     conditions: conditions(verdicts, isvc.status?.conditions, generation, observation.now),
     components: Object.fromEntries(
-      parts.map(({ view }) => [view.component, componentStatus(view)]),
+      parts.map(({ view }) => [
+        view.component,
+        {
+          ...componentStatus(view),
+          ...lineageStatus(isvc, view.component, rolled[view.component]),
+        },
+      ]),
     ),
+    ...rolloutStatus(isvc, observation),
     ...(predictor === undefined
       ? {}
       : { modelStatus: modelStatus(predictor.view, predictor.ready, predictor.latest) }),
@@ -120,7 +139,11 @@ function rank({ view }: Part): number {
 }
 
 /** Reconciling and Stalled, each only while true (kstatus: sigs.k8s.io/cli-utils pkg/kstatus). */
-function abnormal(parts: readonly Part[], verdict: Verdict): readonly Verdict[] {
+function abnormal(
+  parts: readonly Part[],
+  verdict: Verdict,
+  rollout: RolloutStatus | undefined,
+): readonly Verdict[] {
   const { reason, message } = verdict;
   const stuck = parts.some(
     ({ view, latest }) =>
@@ -129,8 +152,12 @@ function abnormal(parts: readonly Part[], verdict: Verdict): readonly Verdict[] 
   if (stuck) {
     return [{ type: "Stalled", status: "True", reason, message }];
   }
+  const rolling = abnormalRollout(rollout);
+  if (rolling?.type === "Stalled") {
+    return [rolling];
+  }
   return verdict.status === "True"
-    ? []
+    ? [rolling ?? []].flat()
     : [{ type: "Reconciling", status: "True", reason, message }];
 }
 

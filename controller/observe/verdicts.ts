@@ -18,8 +18,9 @@ export function readiness(view: View): Judgement {
   if (view.serving === undefined) {
     return refusal === undefined ? notYetServing(view) : { status: "False", ...refusal };
   }
-  // Nobody answers any more when the revision that gets the traffic is the one in trouble.
-  if (view.newest === view.serving && view.trouble?.fatal === true && !view.answering) {
+  // Nobody answers any more when the revision that gets all the traffic is the one in trouble.
+  const alone = view.shares.every(({ revision }) => revision === view.newest);
+  if (view.newest === view.serving && alone && view.trouble?.fatal === true && !view.answering) {
     const { reason, message } = view.trouble;
     return { status: "False", reason, message };
   }
@@ -39,7 +40,17 @@ export function readiness(view: View): Judgement {
         reason: "ScaledToZero",
         message: "no requests: scaled to zero; the next request starts a pod",
       }
-    : { status: "True", reason: "Serving", message: `revision ${view.serving} serves` };
+    : { status: "True", reason: "Serving", message: serves(view) };
+}
+
+/** Who serves, and how much where it is more than one. */
+function serves({ shares, serving }: View): string {
+  if (shares.length < 2) {
+    return `revision ${shares[0]?.revision ?? serving} serves`;
+  }
+  const most = shares.toSorted((a, b) => b.percent - a.percent);
+  const told = most.map(({ revision, percent }) => `${revision} (${percent} %)`);
+  return `revisions ${told.join(" and ")} serve`;
 }
 
 function notYetServing(view: View): Judgement {

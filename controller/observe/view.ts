@@ -22,6 +22,8 @@ export interface ComponentObservation {
 export interface View extends ComponentObservation {
   readonly newest: string | undefined;
   readonly serving: string | undefined;
+  /** The revisions that get requests. */
+  readonly shares: readonly { readonly revision: string; readonly percent: number }[];
   /** Whether Knative has seen what we applied. */
   readonly fresh: boolean;
   readonly trouble: Trouble | undefined;
@@ -52,6 +54,9 @@ export function look(observation: ComponentObservation): View {
     ...observation,
     newest,
     serving,
+    shares: (status?.traffic ?? []).flatMap(({ revisionName: revision, percent = 0 }) =>
+      revision === undefined || percent === 0 ? [] : [{ revision, percent }],
+    ),
     fresh: status !== undefined && status.observedGeneration === service?.metadata.generation,
     trouble: newest === undefined ? undefined : revisionTrouble(newestPods, named(newest)),
     newestPods,

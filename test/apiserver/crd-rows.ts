@@ -31,6 +31,12 @@ export const MODEL_EXAMPLE: Fields = {
     scaleTarget: 8,
     containerConcurrency: 16,
     timeout: 60,
+    canaryTrafficPercent: 10,
+    rollout: {
+      strategy: "Gradual",
+      steps: [{ percent: 100, duration: "5m" }],
+      gate: { maxErrorRatio: 0.5, maxLatencyP95: "250ms", minRequests: 50 },
+    },
     labels: { team: "a" },
     annotations: { "example.com/note": "b" },
     nodeSelector: { "example.com/pool": "c" },
@@ -110,7 +116,17 @@ const OWN_ENV = "env must not set STORAGE_URI";
 const ONE_VALUE = "only one of value and valueFrom may be set";
 const ONE_SOURCE = "exactly one of secretKeyRef and configMapKeyRef must be set";
 
+const RECREATE = "strategy Recreate has no shares";
+const STEPS = "rollout.steps must have at least one step";
+const GATE = "rollout.gate judges the steps";
+
 const model = { model: onnx };
+const step = { percent: 10, duration: "5m" };
+const whole = { percent: 100, duration: "5m" };
+
+function withRollout(rollout: Fields): Fields {
+  return { ...model, rollout };
+}
 
 export const RULE_ROWS: readonly RuleRow[] = [
   { predictor: model, why: "the least there is" },
@@ -146,6 +162,22 @@ export const RULE_ROWS: readonly RuleRow[] = [
     predictor: withAccelerator({ type: "google-tpu", product: "tpu-v6e-slice", count: 2 }),
     refusal: CHIPS,
     why: "no node has two",
+  },
+  { predictor: withRollout({ steps: [step, whole] }), why: "two steps" },
+  { predictor: withRollout({ steps: [] }), refusal: STEPS, why: "a rollout of nothing" },
+  { predictor: withRollout({}), refusal: STEPS, why: "a rollout that says nothing" },
+  { predictor: withRollout({ strategy: "Gradual" }), refusal: STEPS, why: "no shares" },
+  { predictor: withRollout({ strategy: "Recreate" }), why: "one device needs no shares" },
+  { predictor: withRollout({ strategy: "Recreate", steps: [whole] }), why: "time on trial" },
+  {
+    predictor: withRollout({ strategy: "Recreate", steps: [step] }),
+    refusal: RECREATE,
+    why: "two revisions on one device",
+  },
+  {
+    predictor: withRollout({ strategy: "Recreate", gate: { maxErrorRatio: 0 } }),
+    refusal: GATE,
+    why: "nothing to judge",
   },
   { predictor: { ...model, scaleMetric: "rps" }, why: "requests a second" },
   { predictor: { ...model, scaleMetric: "cpu" }, refusal: METRIC, why: "cannot wake from zero" },

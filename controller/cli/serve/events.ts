@@ -1,5 +1,5 @@
 /** What happens while serving, as data; and how a line says it to people and to machines. Pure. */
-import { formatDuration } from "./duration.ts";
+import { formatDuration } from "../../duration.ts";
 
 interface OfService {
   readonly service: string;

@@ -2,7 +2,7 @@
  * The predictor processes of one service: started, given work, restarted with backoff, ended. It owns no timer: `launch`
  * starts what it is told to, the clock is a parameter.
  */
-import { formatDuration } from "./duration.ts";
+import { formatDuration } from "../../duration.ts";
 import { backoffMs, failureOf, type Ending, type Failure } from "./ending.ts";
 import type { Report } from "./events.ts";
 import type { ServicePlan } from "./plan.ts";

@@ -1,6 +1,6 @@
 /** The flags of `pilotlight serve`. Pure. */
 import { CliError, EXIT, parseFlags } from "../command.ts";
-import { parseDurationMs } from "./duration.ts";
+import { parseDurationMs } from "../../duration.ts";
 import type { LogFormat } from "./events.ts";
 
 export interface ServeFlags {

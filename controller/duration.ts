@@ -1,3 +1,5 @@
+/** Lengths of time as people write them. */
+
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 /** Milliseconds of a duration in Go's notation (`90s`, `1m30s`, `500ms`; a bare number means seconds), else undefined. */
