@@ -3,6 +3,8 @@
  * the environment; every mistake is reported, not only the first.
  */
 import { parseArgs } from "node:util";
+import { parseVersionPolicy } from "./repository/version-policy.ts";
+import type { VersionPolicy } from "./repository/version-policy.ts";
 
 export type Config = {
   readonly port: number;
@@ -29,6 +31,9 @@ export type Config = {
   readonly logLevel: string;
   readonly terminationLog: string;
   readonly parentLiveness?: string;
+  /** The administration's port; without it there is none. */
+  readonly admin?: { readonly port: number; readonly token: string };
+  readonly versionPolicy: VersionPolicy;
   /** For storage: the environment under the flags. */
   readonly environment: Environment;
 };
@@ -66,6 +71,8 @@ const whole = (min: number, max = Number.MAX_SAFE_INTEGER): Rule => ({ is: "whol
 const seconds = (min: number): Rule => ({ is: "seconds", min, max: 2_000_000 });
 const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"];
 
+const allVersions: VersionPolicy = { is: "all" };
+
 const rules: Readonly<Record<string, Rule>> = {
   PORT: whole(0, 65_535),
   HOST: text,
@@ -89,6 +96,9 @@ const rules: Readonly<Record<string, Rule>> = {
   STORAGE_POLL_SECONDS: seconds(0),
   LOG_LEVEL: { is: "word", of: logLevels },
   TERMINATION_LOG: text,
+  ADMIN_PORT: whole(0, 65_535),
+  ADMIN_TOKEN: text,
+  VERSION_POLICY: text,
   PARENT_LIVENESS: { is: "word", of: ["stdin"] },
   AWS_ACCESS_KEY_ID: text,
   AWS_SECRET_ACCESS_KEY: text,
@@ -125,6 +135,7 @@ export function parseConfig(args: readonly string[], environment: Environment): 
     storageUri: given("STORAGE_URI"),
     intraOpNumThreads: given("INTRA_OP_NUM_THREADS") && number("INTRA_OP_NUM_THREADS", 1),
     parentLiveness: given("PARENT_LIVENESS"),
+    admin: adminOf(given),
     storagePollMs: number("STORAGE_POLL_SECONDS", 0) * 1000 || undefined,
     repository: given("MODEL_REPOSITORY") === "true" ? repositoryConfig(given) : undefined,
   };
@@ -141,6 +152,7 @@ export function parseConfig(args: readonly string[], environment: Environment): 
     drainTimeoutMs: number("DRAIN_TIMEOUT_SECONDS", timeoutSeconds) * 1000,
     bodyBytesMax: number("BODY_BYTES_MAX", 67_108_864),
     modelBytesMax: number("MODEL_BYTES_MAX", 10_737_418_240),
+    versionPolicy: parseVersionPolicy(given("VERSION_POLICY") ?? "") ?? allVersions,
     logLevel: given("LOG_LEVEL") ?? "info",
     terminationLog: given("TERMINATION_LOG") ?? "/dev/termination-log",
     environment: { ...environment, ...Object.fromEntries(flags) },
@@ -200,6 +212,11 @@ function mistakeOf(value: string, rule: Rule): string | undefined {
   return fits ? undefined : `must be ${kind} from ${rule.min} to ${rule.max}`;
 }
 
+function adminOf(given: (name: string) => string | undefined): Config["admin"] {
+  const [port, token] = [given("ADMIN_PORT"), given("ADMIN_TOKEN")];
+  return port === undefined || token === undefined ? undefined : { port: Number(port), token };
+}
+
 function contradictions(given: (name: string) => string | undefined): string[] {
   const found: string[] = [];
   if (
@@ -216,6 +233,18 @@ function contradictions(given: (name: string) => string | undefined): string[] {
     if (!many && given(name) !== undefined) {
       found.push(`${name} is for a repository of many models: set MODEL_REPOSITORY=true as well`);
     }
+  }
+  if ((given("ADMIN_PORT") === undefined) !== (given("ADMIN_TOKEN") === undefined)) {
+    found.push("ADMIN_PORT and ADMIN_TOKEN: set both or neither");
+  }
+  if (/\s/.test(given("ADMIN_TOKEN") ?? "")) {
+    found.push("ADMIN_TOKEN has a space or a line break: a header can't carry it");
+  }
+  const policy = given("VERSION_POLICY");
+  if (policy !== undefined && parseVersionPolicy(policy) === undefined) {
+    found.push(
+      `VERSION_POLICY is ${JSON.stringify(policy)}: must be all, latest:N or specific:1,2`,
+    );
   }
   if (/[/\s]/.test(given("MODEL_NAME") ?? "")) {
     found.push("MODEL_NAME has a slash or a space: it is one segment of a URL");

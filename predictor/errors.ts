@@ -4,6 +4,7 @@
  */
 export type ServingErrorCode =
   | "invalid" // the client's request is wrong
+  | "unauthorized"
   | "not-found"
   | "method-not-allowed"
   | "not-implemented" // known to the protocol, not to this server

@@ -208,8 +208,15 @@ class Predictor {
     ]);
     this.#log = createLog(this.#config.logLevel);
     this.#metrics = createMetrics();
-    const options = { service: this.#service, metrics: this.#metrics, version };
-    this.#server.use(createApp({ ...options, ...this.#inference() }));
+    const { admin, host } = this.#config;
+    const parts = { service: this.#service, metrics: this.#metrics, version };
+    const options = { ...parts, ...this.#inference(), administered: admin !== undefined };
+    this.#server.use(createApp(options));
+    if (admin !== undefined) {
+      const { listenAdmin } = await import("./http/admin.ts");
+      const adminPort = await listenAdmin({ ...options, ...admin, host });
+      this.#log.info({ host, adminPort }, "administration listening");
+    }
     this.#log.info({ host: this.#config.host, port }, "listening");
   }
 
@@ -219,8 +226,9 @@ class Predictor {
   }
 
   #storageOptions(): ResolveOptions {
-    const { storageUri, modelDir, modelName, modelBytesMax } = this.#config;
+    const { storageUri, modelDir, modelName, modelBytesMax, versionPolicy } = this.#config;
     return {
+      versionPolicy,
       storageUri,
       modelDir,
       modelName,

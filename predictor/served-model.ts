@@ -10,6 +10,7 @@ import type { LoadedModel } from "./executor/messages.ts";
 import type { ChildEntry } from "./executor/process.ts";
 import { Supervisor } from "./executor/supervisor.ts";
 import type { ModelMetrics } from "./ops/metrics.ts";
+import type { Batching } from "./protocol/config.ts";
 import type { TextGenerator } from "./protocol/generate.ts";
 import type { Signature } from "./protocol/tensor.ts";
 
@@ -48,6 +49,8 @@ export class ServedVersion {
   readonly loaded: LoadedModel;
   readonly metrics: ModelMetrics;
   readonly generator: TextGenerator | undefined;
+  /** How requests are joined; nothing when they aren't. */
+  readonly batching: Batching | undefined;
   readonly #executor: Executor;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
@@ -61,6 +64,8 @@ export class ServedVersion {
     this.loaded = parts.loaded;
     this.metrics = metrics;
     this.generator = parts.generator;
+    const { batchSizeMax: sizeMax, batchLatencyMs: latencyMs } = limits;
+    this.batching = parts.loaded.batchable ? { sizeMax, latencyMs } : undefined;
     this.#executor = parts.executor;
     this.#clock = clock;
     this.#timeoutMs = limits.timeoutMs;

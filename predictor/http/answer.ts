@@ -5,6 +5,7 @@ import type { ServingErrorCode } from "../errors.ts";
 
 const statuses: Readonly<Record<ServingErrorCode, number>> = {
   invalid: 400,
+  unauthorized: 401,
   "not-found": 404,
   "method-not-allowed": 405,
   "too-large": 413,

@@ -9,17 +9,21 @@ import { addInferenceRoutes } from "./routes/inference.ts";
 import { addMetadataRoutes } from "./routes/metadata.ts";
 import { refuseMethod } from "./routes/route.ts";
 import type { AppOptions, Serve } from "./routes/route.ts";
+import { addStatisticsRoutes } from "./routes/statistics.ts";
+
+type Family = (serve: Serve, options: AppOptions) => void;
 
 /** In this order: the first route that matches answers. */
-const families: readonly ((serve: Serve, options: AppOptions) => void)[] = [
+const families: readonly Family[] = [
   addInferenceRoutes,
   addGenerateRoutes,
   addHealthRoutes,
+  addStatisticsRoutes,
   addMetadataRoutes,
 ];
 
 /** The Express application. Bodies are left to those who need them. */
-export function createApp(options: AppOptions): Express {
+export function createApp(options: AppOptions, served = families): Express {
   const app = express();
   app.disable("x-powered-by");
   app.disable("etag");
@@ -31,7 +35,7 @@ export function createApp(options: AppOptions): Express {
     if (methods.post !== undefined) route.post(methods.post);
     route.all(refuseMethod(methods));
   };
-  for (const add of families) add(serve, options);
+  for (const add of served) add(serve, options);
   app.use(() => {
     throw new ServingError("not-found", "there is nothing at this path");
   });

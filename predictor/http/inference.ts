@@ -59,9 +59,10 @@ export async function serveInference(
 ): Promise<void> {
   const { request, response } = exchange;
   const { metrics } = target.version;
+  let started: number | undefined;
   try {
     const body = await readBody(request, options.bodyBytesMax);
-    const started = performance.now();
+    started = performance.now();
     const decoded = decode(request, body, target);
     const decodedAt = performance.now();
     const outputs = await predict(response, target.version, decoded.work);
@@ -74,7 +75,7 @@ export async function serveInference(
     });
   } catch (error) {
     const fault = asServingError(error);
-    metrics.failed(failureReasonOf(fault));
+    metrics.failed(failureReasonOf(fault), performance.now() - (started ?? performance.now()));
     if (fault.code === "failed" || fault.code === "deadline") options.onFault(fault);
     sendError(response, fault);
   }

@@ -3,6 +3,8 @@
  * dashboards and autoscalers work; the prefix pilotlight_ for the rest.
  */
 import type { FinishedRun } from "../batch/batcher.ts";
+import { StatisticsRecorder } from "./statistics.ts";
+import type { ModelStatistics } from "./statistics.ts";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { repositoryMetricsIn } from "./repository-metrics.ts";
 import type { RepositoryMetrics, RepositoryState } from "./repository-metrics.ts";
@@ -30,10 +32,13 @@ export type Metrics = {
 
 export type ModelMetrics = {
   readonly succeeded: (times: RequestTimes) => void;
-  readonly failed: (reason: FailureReason) => void;
+  /** `ms` since the request's body was there; 0 when it never was. */
+  readonly failed: (reason: FailureReason, ms?: number) => void;
   readonly pending: (requests: number) => void;
   readonly ran: (run: FinishedRun) => void;
   readonly restarted: () => void;
+  /** All this since the start of the process. */
+  readonly statistics: () => ModelStatistics;
 };
 
 export type RequestTimes = {
@@ -109,8 +114,13 @@ function defineModelMetrics(registry: Registry) {
 
 function modelMetricsIn(registry: Registry): Metrics["forModel"] {
   const all = defineModelMetrics(registry);
+  const recorders = new Map<string, StatisticsRecorder>();
   return (model, version) => {
     const of = { model, version };
+    const key = JSON.stringify([model, version]);
+    // A model that is loaded again goes on counting, as the counters do.
+    const statistics = recorders.get(key) ?? new StatisticsRecorder(model, version);
+    recorders.set(key, statistics);
     for (const each of [all.success, all.count, all.runs, all.requestUs]) each.inc(of, 0);
     for (const each of [all.queueUs, all.runUs, all.restarts]) each.inc(of, 0);
     for (const reason of failureReasons) all.failure.inc({ ...of, reason }, 0);
@@ -124,16 +134,22 @@ function modelMetricsIn(registry: Registry): Metrics["forModel"] {
     const duration = all.requestUs.labels(of);
     return {
       succeeded: ({ decodeMs, predictMs, encodeMs }) => {
+        statistics.succeeded({ decodeMs, predictMs, encodeMs });
         succeeded.inc();
         decode?.observe(decodeMs / 1000);
         predict?.observe(predictMs / 1000);
         encode?.observe(encodeMs / 1000);
         duration.inc((decodeMs + predictMs + encodeMs) * 1000);
       },
-      failed: (reason) => all.failure.inc({ ...of, reason }),
+      failed: (reason, ms = 0) => {
+        all.failure.inc({ ...of, reason });
+        statistics.failed(ms);
+      },
+      statistics: () => statistics.snapshot(),
       pending: (requests) => waiting.set(requests),
       restarted: () => all.restarts.inc(of),
       ran: ({ requests, rows, runMs, queueMs }) => {
+        statistics.ran({ rows, runMs, queueMs });
         all.count.inc(of, rows);
         all.runs.inc(of);
         all.batch.observe(of, requests);

@@ -1,9 +1,26 @@
 /** What GET answers: the server's and the model's metadata in the protocols' words. */
 import type { Signature, TensorSpec } from "./tensor.ts";
 
-/** GET /v2. Extensions are listed once they are served, not before. */
-export function serverMetadata(version: string): object {
-  return { name: "pilotlight", version, extensions: [] };
+/** Triton's names for what is served beyond the protocol's core. */
+const extensions = [
+  "binary_tensor_data",
+  "generate",
+  "model_configuration",
+  "parameters",
+  "schedule_policy",
+  "statistics",
+] as const;
+
+export type ServerMetadata = {
+  readonly name: string;
+  readonly version: string;
+  readonly extensions: readonly string[];
+};
+
+/** GET /v2. The repository is an extension only where an administration's port is open. */
+export function serverMetadata(version: string, repository = false): ServerMetadata {
+  const all = repository ? [...extensions, "model_repository"] : extensions;
+  return { name: "pilotlight", version, extensions: all };
 }
 
 /** GET /v2/models/M. Unknown dimensions are -1. */

@@ -13,6 +13,8 @@ import type { IndexedModel } from "./model-index.ts";
 import { selectModelName } from "./model-name.ts";
 import { readFolder } from "./read-folder.ts";
 import type { ModelVersion } from "./read-folder.ts";
+import { selectByPolicy } from "./version-policy.ts";
+import type { VersionPolicy } from "./version-policy.ts";
 
 export { StorageError };
 export type { ModelVersion };
@@ -30,6 +32,8 @@ export interface ResolveOptions {
   readonly modelDir: string;
   /** Without it, the name of the model's file or folder. */
   readonly modelName?: string | undefined;
+  /** Which of the versions found are served; all unless told. */
+  readonly versionPolicy?: VersionPolicy | undefined;
   /** Neither a download nor an unpacked archive may be larger. */
   readonly modelBytesMax: number;
   /** Told of each failed attempt that another one follows. */
@@ -45,6 +49,15 @@ export type Environment = Readonly<Record<string, string | undefined>>;
  * was wrong, where, and what to do; with the signal's reason when it is aborted.
  */
 export async function resolveModel(
+  options: ResolveOptions,
+  environment: Environment,
+  signal: AbortSignal,
+): Promise<ResolvedModel> {
+  const { name, versions } = await findModel(options, environment, signal);
+  return { name, versions: selectByPolicy(versions, options.versionPolicy ?? { is: "all" }) };
+}
+
+async function findModel(
   options: ResolveOptions,
   environment: Environment,
   signal: AbortSignal,

@@ -5,8 +5,10 @@ import { modelNameOf, modelPaths, sendValue, versionOf } from "./route.ts";
 import type { AppOptions, Serve } from "./route.ts";
 
 /** Adds `/v2`, `/v2/models/M[/versions/V][/ready]`, `/v1/models` and `/v1/models/M`. */
-export function addMetadataRoutes(serve: Serve, { service, version }: AppOptions): void {
-  serve("/v2", { get: (_, response) => sendValue(response, serverMetadata(version)) });
+export function addMetadataRoutes(serve: Serve, options: AppOptions): void {
+  const { service, version, administered } = options;
+  const metadata = serverMetadata(version, administered);
+  serve("/v2", { get: (_, response) => sendValue(response, metadata) });
   for (const path of modelPaths("")) {
     serve(path, {
       get: async (request, response) => {

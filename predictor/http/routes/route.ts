@@ -10,6 +10,8 @@ export type AppOptions = InferenceOptions & {
   readonly service: Service;
   readonly metrics: Metrics;
   readonly version: string;
+  /** Whether the repository's routes are served, on the administration's port. */
+  readonly administered?: boolean;
 };
 
 export type Answer = (request: Request, response: Response) => void | Promise<void>;
