@@ -3,6 +3,7 @@ const benchmarks: Readonly<Record<string, () => Promise<{ main(args: string[]): 
   {
     predictor: async () => import("./predictor/predictor.ts"),
     coldstart: async () => import("./coldstart/main.ts"),
+    zipf: async () => import("./zipf/main.ts"),
     "executor-spike": async () => import("./predictor/executor-spike.ts"),
   };
 

@@ -218,7 +218,7 @@ export class Batcher {
   #finish(slot: Slot, run: Run, outcome: RunOutcome): void {
     slot.run = undefined;
     if (outcome.kind === "done") this.#deliver(run, outcome);
-    else if (run.jobs.length > 1) this.#retryAlone(run.jobs);
+    else if (run.jobs.length > 1 && outcome.kind !== "unavailable") this.#retryAlone(run.jobs);
     else for (const job of run.jobs) this.#end(job, (each) => each.reject(faultOf(outcome)));
     this.#pump();
   }

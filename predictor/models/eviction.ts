@@ -10,7 +10,7 @@ export type Occupant<T> = {
   readonly busy?: boolean;
 };
 
-/** The next to leave: the one not needed for longest, of those that can leave at once if any can. */
+/** The next to leave: not needed for longest, among those that can leave at once if any can. */
 export function selectVictim<T>(occupants: readonly Occupant<T>[]): T | undefined {
   let best: Occupant<T> | undefined;
   for (const each of occupants) {
@@ -41,8 +41,8 @@ export function wasteOf({ rssBytes, baseBytes, modelBytes }: HostMemory<unknown>
 }
 
 /**
- * The process to replace by a fresh one, so that what it wastes is free again: the one with the most
- * waste, if that is at least `wasteMin`.
+ * The process to replace by a fresh one, so that what it wastes is free again: the one with most of
+ * that, if it is at least `wasteMin`.
  */
 export function selectWasteful<T>(
   hosts: readonly HostMemory<T>[],

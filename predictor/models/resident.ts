@@ -34,7 +34,7 @@ export class ResidentExecutor implements Executor {
   #closed = false;
   #release: () => void;
 
-  /** Takes over a unit that the caller has acquired: the first run, if it comes soon, releases it. */
+  /** Takes over a unit that the caller acquired: the first run, if it comes soon, releases it. */
   constructor(unit: Unit, residency: Residency, faults: Faults, clock: Clock) {
     this.#unit = unit;
     this.#residency = residency;

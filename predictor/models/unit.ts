@@ -43,7 +43,7 @@ export class NoRoom extends ServingError {
   }
 }
 
-/** The file is not the one that was loaded before: who decoded a request for that one must not run. */
+/** The file is not the one loaded before: a request that was decoded for that one must not run. */
 export class Changed extends ServingError {
   constructor(name: string) {
     super("not-ready", `the model "${name}" has just changed; try again`);
