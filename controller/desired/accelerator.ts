@@ -13,8 +13,10 @@ import {
   type AcceleratorRow,
 } from "./accelerators.ts";
 import type { ComponentRequest } from "./component.ts";
+import { isExtended } from "./extended-resources.ts";
 import { parseQuantity } from "./quantity.ts";
 import { isRefusal, type Refusal } from "./refusal.ts";
+import type { Warning } from "./warning.ts";
 
 const FIELD = "spec.predictor.accelerator";
 const SHM_VOLUME = "shared-memory";
@@ -230,4 +232,22 @@ function withEnvironment(env: Environment, type: string, count: number): Environ
     { name: "ACCELERATOR_COUNT", value: String(count) },
   ];
   return [...own.filter(({ name }) => env.every((each) => each.name !== name)), ...env];
+}
+
+/** That the device is for nobody: our own predictor (its image is `ownImage`) runs on the CPU. */
+export function unusedDevice(request: ComponentRequest, ownImage: string): readonly Warning[] {
+  const containers = request.pod.containers.filter(({ image }) => image === ownImage);
+  const device = containers
+    .flatMap(({ resources }) => Object.keys(resources?.limits ?? {}))
+    .find(isExtended);
+  return device === undefined
+    ? []
+    : [
+        {
+          reason: "AcceleratorUnused",
+          message:
+            `each pod gets ${device}, but the onnxruntime runtime of this version runs on the CPU and leaves it idle; ` +
+            `choose another runtime, bring a server in spec.predictor.containers, or ask for no device`,
+        },
+      ];
 }

@@ -7,6 +7,7 @@
 import type { InferenceService } from "../api/inferenceservice.gen.ts";
 import type { KnativeService } from "../api/knative-service.gen.ts";
 import type { PerComponent } from "../api/names.ts";
+import { unusedDevice } from "./accelerator.ts";
 import { componentService, type ComponentRequest } from "./component.ts";
 import type { PredictorDefaults } from "./container.ts";
 import { deviceFault } from "./extended-resources.ts";
@@ -39,19 +40,28 @@ export interface Desired {
 export function desired(input: DesiredInput): Desired | Refusal {
   const { isvc, facts, minReplicas = 0 } = input;
   const services: Record<string, KnativeService> = {};
+  const warnings: Warning[] = [];
   for (const request of requests(input)) {
     if (isRefusal(request)) {
       return request;
     }
     const service = componentService(isvc, request, minReplicas);
-    const refusal =
-      deviceFault(request.component, service) ?? preflight(request.component, service, facts);
+    const found = preflight(request.component, service, facts);
+    const refusal = deviceFault(request.component, service) ?? found.refusal;
     if (refusal !== undefined) {
       return refusal;
     }
     services[request.component] = service;
+    warnings.push(...found.warnings, ...unusedDevice(request, input.defaults.image));
   }
-  return { services, warnings: [] };
+  return { services, warnings: distinct(warnings) };
+}
+
+/** What is true of the cluster is found once for each component. */
+function distinct(warnings: readonly Warning[]): readonly Warning[] {
+  return warnings.filter(
+    ({ message }, at) => warnings.findIndex((each) => each.message === message) === at,
+  );
 }
 
 /** One for each component, or why it cannot be. */

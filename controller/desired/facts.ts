@@ -1,7 +1,7 @@
 /**
  * What the cluster allows, read from Knative's own ConfigMaps. Sources: knative.dev/serving
- * pkg/apis/config (features.go, defaults.go) and pkg/autoscaler/config; a missing key means
- * Knative's default.
+ * pkg/apis/config (features.go, defaults.go), pkg/autoscaler/config, pkg/deployment, and
+ * knative.dev/networking pkg/config; a missing key means Knative's default.
  */
 
 /** `undefined` anywhere means: not known, and what is not known refuses nothing. */
@@ -16,13 +16,43 @@ export interface ClusterFacts {
         readonly allowContainerConcurrencyZero: boolean;
       }
     | undefined;
-  readonly autoscaler: { readonly maxScaleLimit: number } | undefined;
+  readonly autoscaler:
+    | {
+        /** 0 means none. */
+        readonly maxScaleLimit: number;
+        readonly initialScale: number;
+        readonly allowZeroInitialScale: boolean;
+        readonly enableScaleToZero: boolean;
+      }
+    | undefined;
+  readonly deployment:
+    | {
+        readonly progressDeadlineSeconds: number;
+        readonly podIsAlwaysSchedulable: boolean;
+        /** Registries whose tags Knative leaves alone. */
+        readonly registriesSkippingTagResolving: readonly string[];
+      }
+    | undefined;
+  readonly network:
+    | {
+        readonly ingressClass: string;
+        /** Go templates; their text, since only the fields in them are known here. */
+        readonly domainTemplate: string;
+        readonly tagTemplate: string;
+      }
+    | undefined;
 }
 
 export type ConfigMapData = Readonly<Record<string, string>>;
 
 /** Names of the ConfigMaps that clusterFacts reads. */
-export const KNATIVE_CONFIG_MAPS = ["config-features", "config-defaults", "config-autoscaler"];
+export const KNATIVE_CONFIG_MAPS = [
+  "config-features",
+  "config-defaults",
+  "config-autoscaler",
+  "config-deployment",
+  "config-network",
+];
 
 /**
  * Facts from the `data` of Knative's ConfigMaps; `find` answers undefined for one that cannot be
@@ -34,28 +64,64 @@ export function clusterFacts(
 ): ClusterFacts {
   const defaults = find("config-defaults");
   const autoscaler = find("config-autoscaler");
+  const deployment = find("config-deployment");
+  const network = find("config-network");
   return {
     knativeNamespace,
     features: find("config-features"),
     defaults: defaults && {
       maxTimeoutSeconds: number(defaults, "max-revision-timeout-seconds", 600),
       containerConcurrencyMax: number(defaults, "container-concurrency-max-limit", 1000),
-      allowContainerConcurrencyZero: defaults["allow-container-concurrency-zero"] !== "false",
+      allowContainerConcurrencyZero: isTrue(defaults, "allow-container-concurrency-zero", true),
     },
-    autoscaler: autoscaler && { maxScaleLimit: number(autoscaler, "max-scale-limit", 0) },
+    autoscaler: autoscaler && {
+      maxScaleLimit: number(autoscaler, "max-scale-limit", 0),
+      initialScale: number(autoscaler, "initial-scale", 1),
+      allowZeroInitialScale: isTrue(autoscaler, "allow-zero-initial-scale", false),
+      enableScaleToZero: isTrue(autoscaler, "enable-scale-to-zero", true),
+    },
+    deployment: deployment && {
+      progressDeadlineSeconds: parseDurationSeconds(deployment["progress-deadline"] ?? "") ?? 600,
+      podIsAlwaysSchedulable: isTrue(deployment, "pod-is-always-schedulable", false),
+      registriesSkippingTagResolving: (
+        deployment["registries-skipping-tag-resolving"] ?? "kind.local,ko.local,dev.local"
+      )
+        .split(",")
+        .map((registry) => registry.trim()),
+    },
+    network: network && {
+      ingressClass: either(network, ["ingress-class", "ingress.class"], INGRESS_CLASS),
+      domainTemplate: either(network, ["domain-template", "domainTemplate"], DOMAIN_TEMPLATE),
+      tagTemplate: either(network, ["tag-template", "tagTemplate"], TAG_TEMPLATE),
+    },
   };
 }
 
-/**
- * Whether a feature flag that Knative ships switched off is on (`enabled` or `allowed`, in any
- * case).
- */
-export function featureAllowed(features: ConfigMapData, flag: string): boolean {
-  const value = (features[flag] ?? "disabled").toLowerCase();
-  return value === "enabled" || value === "allowed";
+const INGRESS_CLASS = "istio.ingress.networking.knative.dev";
+const DOMAIN_TEMPLATE = "{{.Name}}.{{.Namespace}}.{{.Domain}}";
+const TAG_TEMPLATE = "{{.Tag}}-{{.Name}}";
+
+/** Whole seconds of a duration as Go writes it ("1800s", "1h30m"); undefined for anything else. */
+export function parseDurationSeconds(text: string): number | undefined {
+  const match = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(text);
+  return match === null || text === ""
+    ? undefined
+    : Number(match[1] ?? 0) * 3600 + Number(match[2] ?? 0) * 60 + Number(match[3] ?? 0);
 }
 
 function number(data: ConfigMapData, key: string, fallback: number): number {
   const value = Number(data[key] ?? "");
   return data[key] === undefined || data[key] === "" || !Number.isFinite(value) ? fallback : value;
+}
+
+/** As Go's strconv.ParseBool has it, as far as people write it. */
+function isTrue(data: ConfigMapData, key: string, fallback: boolean): boolean {
+  const value = data[key]?.trim().toLowerCase();
+  return value === undefined || value === "" ? fallback : value === "true" || value === "1";
+}
+
+/** Knative reads both spellings of these keys, the newer one first. */
+function either(data: ConfigMapData, keys: readonly string[], fallback: string): string {
+  const key = keys.find((each) => (data[each] ?? "") !== "");
+  return key === undefined ? fallback : (data[key] ?? fallback).trim();
 }

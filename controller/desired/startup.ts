@@ -6,6 +6,7 @@
 import type { KnativeServiceContainer } from "../api/knative-service.gen.ts";
 import { PREDICTOR_PORT } from "../api/names.ts";
 import type { ComponentRequest } from "./component.ts";
+import { parseDurationSeconds } from "./facts.ts";
 
 export const ANNOTATION_PROGRESS_DEADLINE = "serving.knative.dev/progress-deadline";
 /** Kubernetes' shortest: it is what a start is late by, at most. */
@@ -25,7 +26,7 @@ export function withStartupTimeout(
   request: ComponentRequest,
   { stated, annotated = {}, fallback }: StartupTimeout,
 ): ComponentRequest {
-  const deadlineOfUser = durationSeconds(annotated[ANNOTATION_PROGRESS_DEADLINE] ?? "");
+  const deadlineOfUser = parseDurationSeconds(annotated[ANNOTATION_PROGRESS_DEADLINE] ?? "");
   const seconds = stated ?? (fallback === undefined ? undefined : (deadlineOfUser ?? fallback));
   if (seconds === undefined) {
     return request;
@@ -46,14 +47,6 @@ export function withStartupTimeout(
       : { extension: { ...extension, annotations: { ...extension.annotations, ...deadline } } }),
     pod: { ...pod, containers },
   };
-}
-
-/** Whole seconds of a duration as Go writes it ("1800s", "1h30m"); undefined for anything else. */
-function durationSeconds(text: string): number | undefined {
-  const match = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(text);
-  return match === null || text === ""
-    ? undefined
-    : Number(match[1] ?? 0) * 3600 + Number(match[2] ?? 0) * 60 + Number(match[3] ?? 0);
 }
 
 type Probe = NonNullable<KnativeServiceContainer["startupProbe"]>;

@@ -7,7 +7,7 @@ import type { EventNote } from "../cluster.ts";
 import { condition } from "./conditions.ts";
 
 /** The conditions whose changes people want to see in `kubectl describe`. */
-const TOLD = ["Ready", "LatestDeploymentReady", "RolloutComplete"] as const;
+const TOLD = ["Ready", "LatestDeploymentReady", "RolloutComplete", "Warning"] as const;
 
 export function happenings(
   previous: InferenceServiceStatus | undefined,
@@ -27,7 +27,7 @@ export function happenings(
       return [];
     }
     const note: EventNote = {
-      type: after.status === "True" ? "Normal" : "Warning",
+      type: after.status === "True" && type !== "Warning" ? "Normal" : "Warning",
       reason: after.reason ?? type,
       message: after.message ?? "",
     };
