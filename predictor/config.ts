@@ -63,12 +63,14 @@ export class ConfigError extends Error {
 type Rule =
   | { readonly is: "text" }
   | { readonly is: "word"; readonly of: readonly string[] }
-  | { readonly is: "whole" | "seconds"; readonly min: number; readonly max: number };
+  | { readonly is: "url" }
+  | { readonly is: "whole" | "seconds" | "share"; readonly min: number; readonly max: number };
 
 const text: Rule = { is: "text" };
 const whole = (min: number, max = Number.MAX_SAFE_INTEGER): Rule => ({ is: "whole", min, max });
 /** Longer timers overflow in Node: 2^31 milliseconds. */
 const seconds = (min: number): Rule => ({ is: "seconds", min, max: 2_000_000 });
+const share: Rule = { is: "share", min: 0, max: 1 };
 const logLevels = ["trace", "debug", "info", "warn", "error", "fatal"];
 
 const allVersions: VersionPolicy = { is: "all" };
@@ -95,6 +97,14 @@ const rules: Readonly<Record<string, Rule>> = {
   MODEL_EXECUTORS: whole(1, 64),
   STORAGE_POLL_SECONDS: seconds(0),
   LOG_LEVEL: { is: "word", of: logLevels },
+  LOG_REQUESTS: { is: "word", of: ["true", "false"] },
+  LOGGER_URL: { is: "url" },
+  LOGGER_MODE: { is: "word", of: ["all", "request", "response"] },
+  LOGGER_SAMPLE: share,
+  LOGGER_METADATA_HEADERS: text,
+  LOGGER_METADATA_ANNOTATIONS: text,
+  LOGGER_SOURCE: text,
+  CORS_ORIGINS: text,
   TERMINATION_LOG: text,
   ADMIN_PORT: whole(0, 65_535),
   ADMIN_TOKEN: text,
@@ -206,9 +216,16 @@ function mistakeOf(value: string, rule: Rule): string | undefined {
   if (rule.is === "word") {
     return rule.of.includes(value) ? undefined : `must be one of ${rule.of.join(", ")}`;
   }
+  if (rule.is === "url") {
+    const parsed = URL.canParse(value) ? new URL(value) : undefined;
+    const fits = parsed !== undefined && ["http:", "https:"].includes(parsed.protocol);
+    return fits ? undefined : "must be an http:// or https:// URL";
+  }
   const pattern = rule.is === "whole" ? /^\d+$/ : /^\d+(\.\d+)?$/;
   const fits = pattern.test(value) && Number(value) >= rule.min && Number(value) <= rule.max;
-  const kind = rule.is === "whole" ? "a whole number" : "a number of seconds";
+  const kind = { whole: "a whole number", seconds: "a number of seconds", share: "a share" }[
+    rule.is
+  ];
   return fits ? undefined : `must be ${kind} from ${rule.min} to ${rule.max}`;
 }
 

@@ -1,15 +1,22 @@
 /** One predictor's life: start, serve, drain, and the exit code that says whose fault it was. */
 import { writeFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
 import { systemClock } from "./batch/port.ts";
 import { ConfigError, parseConfig } from "./config.ts";
 import type { Config, Environment } from "./config.ts";
 import { messageOf } from "./errors.ts";
+import type { ServingError } from "./errors.ts";
 import type { ChildEntry } from "./executor/process.ts";
 import { LoadFailed } from "./executor/supervisor.ts";
 import type { Supervisor } from "./executor/supervisor.ts";
+import type { InferenceOptions } from "./http/inference.ts";
+import { createCors } from "./http/cors.ts";
 import { HttpServer } from "./http/server.ts";
 import { Service } from "./http/service.ts";
 import { OneModel } from "./models/one-model.ts";
+import type { Observation } from "./observe/observation.ts";
+import { givenRequestId } from "./observe/request-id.ts";
+import type { Watcher } from "./observe/watch.ts";
 import { usableCpus } from "./ops/cpus.ts";
 import type { Log } from "./ops/log.ts";
 import type { Metrics, ModelMetrics } from "./ops/metrics.ts";
@@ -94,16 +101,23 @@ class Predictor {
   readonly #config: Config;
   readonly #service = new Service();
   readonly #server: HttpServer;
+  readonly #inference: InferenceOptions & { watch: Watcher | undefined };
   readonly #versions: VersionOptions;
   /** Absent when the storage URI names many models. */
   readonly #supervisor: Supervisor | undefined;
   readonly #loading = new AbortController();
   #log: Log | undefined;
   #metrics: Metrics | undefined;
+  #observation: Observation | undefined;
   #modelMetrics: ModelMetrics | undefined;
 
   constructor(config: Config, entry: ChildEntry) {
     this.#config = config;
+    this.#inference = {
+      bodyBytesMax: config.bodyBytesMax,
+      onFault: (error, request) => this.#onFault(error, request),
+      watch: undefined,
+    };
     this.#versions = {
       entry,
       threads: config.intraOpNumThreads ?? usableCpus(),
@@ -128,19 +142,15 @@ class Predictor {
       service: this.#service,
       requestTimeoutMs: config.requestTimeoutMs,
       answered: (status) => this.#metrics?.answered(status),
-      inference: this.#inference(),
+      inference: this.#inference,
+      cors: createCors(config.environment["CORS_ORIGINS"]),
     });
   }
 
-  #inference(): ConstructorParameters<typeof HttpServer>[0]["inference"] {
-    return {
-      bodyBytesMax: this.#config.bodyBytesMax,
-      onFault: (error) =>
-        this.#log?.error(
-          { reason: error.message, cause: messageOf(error.cause) },
-          "request failed",
-        ),
-    };
+  #onFault(error: ServingError, request: IncomingMessage | undefined): void {
+    const requestId = request === undefined ? undefined : givenRequestId(request.headers);
+    const fields = { requestId, reason: error.message, cause: messageOf(error.cause) };
+    this.#log?.error(fields, "request failed");
   }
 
   async run(): Promise<void> {
@@ -201,23 +211,28 @@ class Predictor {
   }
 
   async #addRoutes(port: number): Promise<void> {
-    const [{ createLog }, { createMetrics }, { createApp }] = await Promise.all([
-      import("./ops/log.ts"),
-      import("./ops/metrics.ts"),
-      import("./http/app.ts"),
-    ]);
-    this.#log = createLog(this.#config.logLevel);
-    this.#metrics = createMetrics();
-    const { admin, host } = this.#config;
-    const parts = { service: this.#service, metrics: this.#metrics, version };
-    const options = { ...parts, ...this.#inference(), administered: admin !== undefined };
+    const [{ createLog }, { createMetrics }, { createApp }, { createObservation }] =
+      await Promise.all([
+        import("./ops/log.ts"),
+        import("./ops/metrics.ts"),
+        import("./http/app.ts"),
+        import("./observe/observation.ts"),
+      ]);
+    const { admin, environment, host, logLevel } = this.#config;
+    const [log, metrics] = [createLog(logLevel), createMetrics()];
+    this.#log = log;
+    this.#metrics = metrics;
+    this.#observation = await createObservation({ environment, log, metrics, version });
+    this.#inference.watch = this.#observation.watcher;
+    const parts = { service: this.#service, metrics, version };
+    const options = { ...parts, ...this.#inference, administered: admin !== undefined };
     this.#server.use(createApp(options));
     if (admin !== undefined) {
       const { listenAdmin } = await import("./http/admin.ts");
       const adminPort = await listenAdmin({ ...options, ...admin, host });
-      this.#log.info({ host, adminPort }, "administration listening");
+      log.info({ host, adminPort }, "administration listening");
     }
-    this.#log.info({ host: this.#config.host, port }, "listening");
+    log.info({ host, port }, "listening");
   }
 
   async #resolve(): Promise<Resolved> {
@@ -272,6 +287,7 @@ class Predictor {
     const cut = await this.#server.drain(this.#config.drainTimeoutMs);
     this.#loading.abort();
     await this.#service.close();
+    await this.#observation?.close();
     if (cut > 0) this.#log?.warn({ requests: cut }, "drain timeout, requests cut off");
     this.#log?.info({}, "drained");
     process.exit(0);

@@ -36,6 +36,10 @@ const PACKAGES = {
   ],
   argocd: [command("redis-server", "redis-server"), command("git", "git")],
   image: [command("docker.io", "dockerd")],
+  browser: [
+    command("chromium", "chromium"),
+    { name: "fonts-dejavu-core", files: ["/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"] },
+  ],
 } satisfies Record<string, readonly Package[]>;
 
 export type PackageGroup = keyof typeof PACKAGES;

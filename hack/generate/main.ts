@@ -7,6 +7,7 @@ import { ensureModuleSource } from "../go/build.ts";
 import { SERVING_VERSION } from "../go/modules.ts";
 import { clusterScoped } from "./cluster-scoped.ts";
 import { crdTypes } from "./crd-types.ts";
+import { pageAssets } from "./page-assets.ts";
 import { knativeSlice } from "./knative-slice.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -65,6 +66,10 @@ async function main(): Promise<void> {
       name: "ServingRuntime",
       schema: storedSchema(runtime),
     }),
+  );
+  await write(
+    "predictor/page/assets.gen.ts",
+    await pageAssets(join(root, "predictor/page/browser")),
   );
   const knative = await knativeModule();
   if (knative === undefined) {

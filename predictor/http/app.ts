@@ -7,6 +7,7 @@ import { addGenerateRoutes } from "./routes/generate.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addInferenceRoutes } from "./routes/inference.ts";
 import { addMetadataRoutes } from "./routes/metadata.ts";
+import { addPageRoutes } from "./routes/page.ts";
 import { refuseMethod } from "./routes/route.ts";
 import type { AppOptions, Serve } from "./routes/route.ts";
 import { addStatisticsRoutes } from "./routes/statistics.ts";
@@ -20,6 +21,7 @@ const families: readonly Family[] = [
   addHealthRoutes,
   addStatisticsRoutes,
   addMetadataRoutes,
+  addPageRoutes,
 ];
 
 /** The Express application. Bodies are left to those who need them. */
@@ -39,13 +41,13 @@ export function createApp(options: AppOptions, served = families): Express {
   app.use(() => {
     throw new ServingError("not-found", "there is nothing at this path");
   });
-  app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
+  app.use((error: unknown, request: Request, response: Response, _next: NextFunction) => {
     // Express throws these for paths that are no valid percent-encoding.
     const fault =
       error instanceof URIError
         ? new ServingError("invalid", "the path is not valid percent-encoding")
         : asServingError(error);
-    if (fault.code === "failed") options.onFault(fault);
+    if (fault.code === "failed") options.onFault(fault, request);
     sendError(response, fault);
   });
   return app;

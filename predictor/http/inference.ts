@@ -1,8 +1,10 @@
 /** POST …/infer and …:predict: body → request → queue → answer. The hot path, without a router. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Work, WorkResult } from "../batch/batcher.ts";
 import { ServingError } from "../errors.ts";
+import { subjectOf } from "../observe/watch.ts";
+import type { AnswerBody, Watcher } from "../observe/watch.ts";
 import type { FailureReason } from "../ops/metrics.ts";
-import type { Work } from "../batch/batcher.ts";
 import { headerLengthHeader, parseHeaderLength } from "../protocol/binary.ts";
 import { binaryOf, decodeInfer, encodeInfer } from "../protocol/infer.ts";
 import { schedulingOf } from "../protocol/parameters.ts";
@@ -16,7 +18,9 @@ import type { Body } from "./body.ts";
 export type InferenceOptions = {
   readonly bodyBytesMax: number;
   /** Told of faults that are ours, for the log. */
-  readonly onFault: (error: ServingError) => void;
+  readonly onFault: (error: ServingError, request?: IncomingMessage) => void;
+  /** Looks on; undefined when nothing is configured that does. */
+  readonly watch?: Watcher | undefined;
 };
 
 export type Protocol = "v1" | "v2";
@@ -35,7 +39,8 @@ type Target = {
 /** What a protocol makes of a body: what to run, and how to write what comes out. */
 type Decoded = {
   readonly work: Work;
-  send(response: ServerResponse, outputs: readonly Tensor[]): void;
+  /** Writes the answer; returns its body. */
+  send(response: ServerResponse, outputs: readonly Tensor[]): AnswerBody;
 };
 
 const failureReasons: Partial<Record<ServingError["code"], FailureReason>> = {
@@ -58,26 +63,32 @@ export async function serveInference(
   options: InferenceOptions,
 ): Promise<void> {
   const { request, response } = exchange;
-  const { metrics } = target.version;
+  const { model, version } = target;
+  const { metrics } = version;
+  const watch = options.watch?.(subjectOf(request, model.name, version.version));
   let started: number | undefined;
   try {
     const body = await readBody(request, options.bodyBytesMax);
+    watch?.received?.(body);
     started = performance.now();
     const decoded = decode(request, body, target);
     const decodedAt = performance.now();
-    const outputs = await predict(response, target.version, decoded.work);
+    const result = await predict(response, version, decoded.work);
+    watch?.ran?.(result);
     const predictedAt = performance.now();
-    decoded.send(response, outputs);
+    const answer = decoded.send(response, result.outputs);
     metrics.succeeded({
       decodeMs: decodedAt - started,
       predictMs: predictedAt - decodedAt,
       encodeMs: performance.now() - predictedAt,
     });
+    watch?.answered({ status: 200, body: answer });
   } catch (error) {
     const fault = asServingError(error);
     metrics.failed(failureReasonOf(fault), performance.now() - (started ?? performance.now()));
-    if (fault.code === "failed" || fault.code === "deadline") options.onFault(fault);
-    sendError(response, fault);
+    if (fault.code === "failed" || fault.code === "deadline") options.onFault(fault, request);
+    const status = sendError(response, fault);
+    watch?.answered({ status, fault });
   }
 }
 
@@ -87,7 +98,11 @@ function decode(request: IncomingMessage, body: Body, target: Target): Decoded {
     const { inputs, outputs, rows } = decodePredict(body, version.signature);
     return {
       work: { inputs, outputs },
-      send: (response, tensors) => sendJson(response, 200, encodePredict(tensors, rows)),
+      send: (response, tensors) => {
+        const json = encodePredict(tensors, rows);
+        sendJson(response, 200, json);
+        return [json];
+      },
     };
   }
   const headerLength = parseHeaderLength(request.headers[headerLengthHeader], body.byteLength);
@@ -99,8 +114,14 @@ function decode(request: IncomingMessage, body: Body, target: Target): Decoded {
     work: { inputs, outputs, ...schedulingOf(parameters) },
     send: (response, tensors) => {
       const answer = { ...head, outputs: tensors };
-      if (binary === undefined) sendJson(response, 200, encodeInfer(answer));
-      else sendBinary(response, encodeInfer(answer, binary), binaryOf(answer, binary));
+      const json = encodeInfer(answer, binary);
+      if (binary === undefined) {
+        sendJson(response, 200, json);
+        return [json];
+      }
+      const parts = binaryOf(answer, binary);
+      sendBinary(response, json, parts);
+      return [json, ...parts];
     },
   };
 }
@@ -109,14 +130,14 @@ async function predict(
   response: ServerResponse,
   version: ServedVersion,
   work: Work,
-): Promise<readonly Tensor[]> {
+): Promise<WorkResult> {
   const ticket = version.submit(work);
   // "close" without an answer is a client that hung up: its request leaves the queue.
   const leave = (): void => ticket.cancel();
   response.once("close", leave);
   if (response.destroyed) ticket.cancel();
   try {
-    return (await ticket.result).outputs;
+    return await ticket.result;
   } finally {
     response.off("close", leave);
   }

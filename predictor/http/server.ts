@@ -10,6 +10,7 @@ import type { ServedModel, ServedVersion } from "../served-model.ts";
 import { sendError, sendJson } from "./answer.ts";
 import { serveInference } from "./inference.ts";
 import type { InferenceOptions, Protocol } from "./inference.ts";
+import type { Cors } from "./cors.ts";
 import type { Service } from "./service.ts";
 
 export type HttpServerOptions = {
@@ -18,6 +19,7 @@ export type HttpServerOptions = {
   /** Told the status of each answer. */
   readonly answered: (status: number) => void;
   readonly inference: InferenceOptions;
+  readonly cors?: Cors | undefined;
 };
 
 /** Longer than proxies keep idle connections (90 s in Go), else they'd send into a closed one. */
@@ -127,7 +129,7 @@ export class HttpServer {
   }
 
   #handle(request: IncomingMessage, response: ServerResponse): void {
-    const { service, answered } = this.#options;
+    const { service, answered, cors } = this.#options;
     this.#inFlight++;
     response.once("close", () => {
       this.#inFlight--;
@@ -140,6 +142,7 @@ export class HttpServer {
       response.shouldKeepAlive = false;
       this.#onChange();
     }
+    if (cors?.(request, response) === true) return;
     const hot = request.method === "POST" ? this.#hot.get(request.url ?? "") : undefined;
     if (hot !== undefined) void serveInference({ request, response }, hot, this.#options.inference);
     else if (this.#app !== undefined) this.#app(request, response);

@@ -3,6 +3,7 @@
  * dashboards and autoscalers work; the prefix pilotlight_ for the rest.
  */
 import type { FinishedRun } from "../batch/batcher.ts";
+import type { PayloadOutcome } from "../observe/payload-sink.ts";
 import { StatisticsRecorder } from "./statistics.ts";
 import type { ModelStatistics } from "./statistics.ts";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
@@ -28,6 +29,8 @@ export type Metrics = {
   forRepository(state: RepositoryState): RepositoryMetrics;
   /** Answers, by class of status: 2xx, 4xx, … */
   answered(status: number): void;
+  /** What became of an event of the payload log. */
+  payload(outcome: PayloadOutcome): void;
 };
 
 export type ModelMetrics = {
@@ -59,11 +62,15 @@ export function createMetrics(): Metrics {
     ["1xx", "2xx", "3xx", "4xx", "5xx"].map((name) => [name[0], answers.labels(name)]),
   );
   for (const child of classes.values()) child.inc(0);
+  const payloads = counter("pilotlight_payload_log_events_total", "Events of the payload log", [
+    "outcome",
+  ]);
   const forModel = modelMetricsIn(registry);
   return {
     render: async () => registry.metrics(),
     contentType: registry.contentType,
     answered: (status) => classes.get(String(status)[0])?.inc(),
+    payload: (outcome) => payloads.inc({ outcome }),
     forModel,
     forRepository: (state) => repositoryMetricsIn(registry, state),
   };

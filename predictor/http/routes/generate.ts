@@ -1,6 +1,7 @@
 /** POST …/generate and …/generate_stream: text from a model whose task makes text. */
 import type { Request, Response } from "express";
 import { invalid, ServingError } from "../../errors.ts";
+import { subjectOf } from "../../observe/watch.ts";
 import { decodeGenerate, encodeEvent, encodeGenerated } from "../../protocol/generate.ts";
 import type { GenerateRequest } from "../../protocol/generate.ts";
 import type { ServedVersion } from "../../served-model.ts";
@@ -41,10 +42,12 @@ async function generate(
 ): Promise<void> {
   const model = await options.service.modelNamed(modelNameOf(request));
   const version = await model.version(versionOf(request));
+  const watch = options.watch?.(subjectOf(request, model.name, version.version));
   const left = new AbortController();
   response.once("close", () => left.abort(new ServingError("gone", "the client left")));
   try {
     const body = await readBody(request, options.bodyBytesMax);
+    watch?.received?.(body);
     const started = performance.now();
     const generator = generatorOf(version, model.name);
     const asked: GenerateRequest = decodeGenerate(body);
@@ -53,12 +56,15 @@ async function generate(
     await send({ response, pieces, encode: (text) => encodeGenerated({ ...head, text }) });
     const predictMs = performance.now() - started;
     version.metrics.succeeded({ decodeMs: 0, predictMs, encodeMs: 0 });
+    watch?.answered({ status: 200 });
   } catch (error) {
     const fault = asServingError(error);
     version.metrics.failed(failureReasonOf(fault));
-    if (fault.code === "failed") options.onFault(fault);
-    if (response.headersSent) response.end(encodeEvent(JSON.stringify({ error: fault.message })));
-    else sendError(response, fault);
+    if (fault.code === "failed") options.onFault(fault, request);
+    const { headersSent } = response;
+    if (headersSent) response.end(encodeEvent(JSON.stringify({ error: fault.message })));
+    const status = headersSent ? 200 : sendError(response, fault);
+    watch?.answered({ status, fault });
   }
 }
 

@@ -4,7 +4,13 @@ import type { AppOptions, Serve } from "./route.ts";
 
 /** Adds `/`, `/v2/health/*` and `/metrics`. */
 export function addHealthRoutes(serve: Serve, { service, metrics }: AppOptions): void {
-  serve("/", { get: (_, response) => sendJson(response, 200, '{"status":"alive"}') });
+  serve("/", {
+    get: async (request, response) => {
+      const { sendPage, wantsPage } = await import("../../page/page.ts");
+      if (wantsPage(request)) sendPage(response, "page");
+      else sendJson(response, 200, '{"status":"alive"}');
+    },
+  });
   serve("/v2/health/live", { get: (_, response) => sendJson(response, 200, '{"live":true}') });
   serve("/v2/health/ready", { get: (_, response) => sendReady(response, service.ready) });
   serve("/metrics", {

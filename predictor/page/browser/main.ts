@@ -1,0 +1,195 @@
+/** The page's own script: fields, one request, its answer. What can be decided without a DOM is in form.ts. */
+import {
+  curlOf,
+  exampleOf,
+  fieldOf,
+  inferPath,
+  pictureTensor,
+  pythonOf,
+  requestBody,
+  tableOf,
+  tensorOf,
+} from "../form.ts";
+import type { Scaling, Spec, Tensor } from "../form.ts";
+
+type Metadata = { name: string; inputs: Spec[]; outputs: Spec[] };
+
+/** Gives its tensor now; throws an Error that says what is missing. */
+type Input = () => Tensor;
+
+function byId<E extends HTMLElement>(id: string): E {
+  const found = document.getElementById(id);
+  if (found === null) throw new Error(`the page has no #${id}`);
+  return found as E;
+}
+
+/** Where this predictor lies: below a path, when a proxy put it there. */
+const base = new URL(".", document.baseURI);
+const select = byId<HTMLSelectElement>("model");
+const send = byId<HTMLButtonElement>("send");
+let model = "";
+let inputs: Input[] = [];
+
+async function ask<T>(path: string, init?: RequestInit): Promise<T> {
+  const response = await fetch(new URL(path.slice(1), base), init);
+  const body = (await response.json()) as T & { error?: string };
+  if (!response.ok) throw new Error(body.error ?? `${response.status} ${response.statusText}`);
+  return body;
+}
+
+function element(name: string, text: string): HTMLElement {
+  const made = document.createElement(name);
+  made.textContent = text;
+  return made;
+}
+
+function row(cells: readonly string[], name: "td" | "th"): HTMLElement {
+  const made = document.createElement("tr");
+  made.append(...cells.map((cell) => element(name, cell)));
+  return made;
+}
+
+function showFault(error: unknown): void {
+  const fault = byId("fault");
+  fault.textContent = error instanceof Error ? error.message : String(error);
+  fault.hidden = false;
+}
+
+/** Shows the request as it would be sent now, as far as the fields make one. */
+function showLines(): void {
+  try {
+    const body = requestBody(inputs.map((input) => input()));
+    const origin = base.href.replace(/\/$/, "");
+    byId("curl").textContent = curlOf(origin, model, body);
+    byId("python").textContent = pythonOf(origin, model, body);
+    const file = byId<HTMLAnchorElement>("file");
+    URL.revokeObjectURL(file.href);
+    file.href = URL.createObjectURL(new Blob([body], { type: "application/json" }));
+    byId("file-note").hidden = !(byId("curl").textContent ?? "").includes("@request.json");
+    byId("fault").hidden = true;
+  } catch (error) {
+    showFault(error);
+  }
+}
+
+function textField(spec: Spec, label: HTMLElement): Input {
+  const area = document.createElement("textarea");
+  area.name = spec.name;
+  area.value = spec.datatype === "BYTES" ? "" : exampleOf(spec);
+  area.addEventListener("input", showLines);
+  label.append(area);
+  return () => tensorOf(spec, area.value);
+}
+
+function pictureField(
+  spec: Spec,
+  label: HTMLElement,
+  field: Extract<ReturnType<typeof fieldOf>, { kind: "image" }>,
+): Input {
+  const { width, height } = field;
+  const file = document.createElement("input");
+  Object.assign(file, { type: "file", accept: "image/*", name: spec.name });
+  const scaling = document.createElement("select");
+  scaling.append(...["0–1", "ImageNet", "0–255"].map((name) => new Option(name)));
+  scaling.ariaLabel = "Scaling of the values";
+  const canvas = document.createElement("canvas");
+  Object.assign(canvas, { width, height });
+  const brush = canvas.getContext("2d", { willReadFrequently: true });
+  if (brush === null) throw new Error("this browser draws no pictures");
+  const draw = async (): Promise<void> => {
+    const chosen = file.files?.[0];
+    if (chosen === undefined) return;
+    const bitmap = await createImageBitmap(chosen);
+    brush.drawImage(bitmap, 0, 0, width, height);
+    bitmap.close();
+    showLines();
+  };
+  file.addEventListener("change", () => void draw().catch(showFault));
+  scaling.addEventListener("change", showLines);
+  label.append(file, scaling, canvas);
+  return () => {
+    const { data } = brush.getImageData(0, 0, width, height);
+    return pictureTensor(spec, field, data, scaling.value as Scaling);
+  };
+}
+
+function inputField(spec: Spec): { label: HTMLElement; input: Input } {
+  const label = element("label", `${spec.name} `);
+  const field = fieldOf(spec);
+  const hint = {
+    image: `a picture, scaled to ${field.kind === "image" ? `${field.width} × ${field.height}` : ""}`,
+    text: "a line for each element",
+    numbers: `${spec.datatype} [${spec.shape.join(", ")}], as JSON`,
+  }[field.kind];
+  const small = element("span", hint);
+  small.className = "hint";
+  label.append(small);
+  const input = field.kind === "image" ? pictureField(spec, label, field) : textField(spec, label);
+  return { label, input };
+}
+
+async function choose(name: string): Promise<void> {
+  model = name;
+  const metadata = await ask<Metadata>(`/v2/models/${encodeURIComponent(name)}`);
+  const rows = (kind: string, specs: Spec[]): HTMLElement[] =>
+    specs.map(({ name: tensor, datatype, shape }) =>
+      row([kind, tensor, datatype, `[${shape.join(", ")}]`], "td"),
+    );
+  byId("signature")
+    .querySelector("tbody")
+    ?.replaceChildren(...rows("input", metadata.inputs), ...rows("output", metadata.outputs));
+  const fields = metadata.inputs.map(inputField);
+  inputs = fields.map(({ input }) => input);
+  byId("fields").replaceChildren(...fields.map(({ label }) => label));
+  byId("answer").hidden = true;
+  byId("fault").hidden = true;
+  showLines();
+}
+
+async function submit(): Promise<void> {
+  const body = requestBody(inputs.map((input) => input()));
+  const started = performance.now();
+  const answer = await ask<{ outputs: Tensor[] }>(inferPath(model), { method: "POST", body });
+  const ms = performance.now() - started;
+  const table = tableOf(answer.outputs);
+  byId("timing").textContent = `answered in ${ms.toFixed(1)} ms`;
+  byId("table").querySelector("thead")?.replaceChildren(row(table.head, "th"));
+  byId("table")
+    .querySelector("tbody")
+    ?.replaceChildren(...table.rows.map((cells) => row(cells, "td")));
+  byId("json").textContent = JSON.stringify(answer, undefined, 2);
+  byId("answer").hidden = false;
+  byId("fault").hidden = true;
+}
+
+byId("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  send.disabled = true;
+  submit()
+    .catch(showFault)
+    .finally(() => (send.disabled = false));
+});
+for (const button of document.querySelectorAll<HTMLButtonElement>("button[data-copy]")) {
+  button.addEventListener("click", () => {
+    const text = byId(button.dataset["copy"] ?? "").textContent ?? "";
+    navigator.clipboard
+      .writeText(text)
+      .then(() => (button.textContent = "Copied"))
+      .catch(showFault);
+  });
+}
+select.addEventListener("change", () => void choose(select.value).catch(showFault));
+
+async function start(): Promise<void> {
+  const state = byId("state");
+  const { ok } = await fetch(new URL("v2/health/ready", base));
+  state.textContent = ok ? "ready" : "not ready yet";
+  state.classList.toggle("ready", ok);
+  const { models } = await ask<{ models: string[] }>("/v1/models");
+  select.replaceChildren(...models.map((name) => new Option(name)));
+  const [first] = models;
+  if (first === undefined) throw new Error("there is no model yet: it is still loading");
+  await choose(first);
+}
+
+void start().catch(showFault);
