@@ -38,6 +38,7 @@ const PACKAGES = {
   image: [command("docker.io", "dockerd")],
   browser: [
     command("chromium", "chromium"),
+    command("curl", "curl"),
     { name: "fonts-dejavu-core", files: ["/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"] },
   ],
 } satisfies Record<string, readonly Package[]>;

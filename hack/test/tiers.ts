@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { findChromium } from "../browser/chromium.ts";
 import { openCluster } from "../cluster/open.ts";
 import { installPilotlight } from "../cluster/pilotlight.ts";
 
@@ -51,6 +52,12 @@ async function imageHindrance(): Promise<string | undefined> {
   return isRoot() ? undefined : "needs root to start a Docker engine";
 }
 
+async function browserHindrance(): Promise<string | undefined> {
+  return findChromium() !== undefined || isRoot()
+    ? undefined
+    : "needs Chromium: install Debian's chromium";
+}
+
 async function clusterHindrance(): Promise<string | undefined> {
   if (process.env["PILOTLIGHT_CLUSTER"] !== undefined) {
     return undefined;
@@ -70,7 +77,7 @@ export const TIERS: Readonly<Record<string, Tier>> = {
       "examples/**/*.test.ts",
       "test/*.test.ts",
     ],
-    timeoutMs: 20_000,
+    timeoutMs: 60_000,
     hindrance: none,
     launch: here,
   },
@@ -90,6 +97,12 @@ export const TIERS: Readonly<Record<string, Tier>> = {
     specs: ["test/image/**/*.test.ts"],
     timeoutMs: 180_000,
     hindrance: imageHindrance,
+    launch: here,
+  },
+  browser: {
+    specs: ["test/browser/**/*.test.ts"],
+    timeoutMs: 120_000,
+    hindrance: browserHindrance,
     launch: here,
   },
   cluster: {

@@ -9,15 +9,14 @@ export type Spec = {
 
 export type Tensor = Spec & { readonly data: readonly unknown[] };
 
-export type Field =
-  | {
-      readonly kind: "image";
-      readonly layout: "NCHW" | "NHWC";
-      readonly width: number;
-      readonly height: number;
-    }
-  | { readonly kind: "text" }
-  | { readonly kind: "numbers" };
+export type Picture = {
+  readonly kind: "image";
+  readonly layout: "NCHW" | "NHWC";
+  readonly width: number;
+  readonly height: number;
+};
+
+export type Field = Picture | { readonly kind: "text" } | { readonly kind: "numbers" };
 
 /** Side of a picture where the model takes any. */
 const pictureSide = 224;
@@ -26,15 +25,20 @@ const pictureSide = 224;
 export function fieldOf({ datatype, shape }: Spec): Field {
   if (datatype === "BYTES") return { kind: "text" };
   if (shape.length === 4 && ["FP32", "FP16", "UINT8"].includes(datatype)) {
-    const [, channels, height, width] = shape;
-    if (channels === 3) return { kind: "image", layout: "NCHW", ...sidesOf(width, height) };
-    if (shape[3] === 3) return { kind: "image", layout: "NHWC", ...sidesOf(shape[2], shape[1]) };
+    const [, second, third, fourth] = shape;
+    if (second === 3) return { kind: "image", layout: "NCHW", ...sidesOf(fourth, third) };
+    if (fourth === 3) return { kind: "image", layout: "NHWC", ...sidesOf(third, second) };
   }
   return { kind: "numbers" };
 }
 
 function sidesOf(width = -1, height = -1): { width: number; height: number } {
   return { width: width < 1 ? pictureSide : width, height: height < 1 ? pictureSide : height };
+}
+
+/** Whether the model takes pictures of any size. */
+export function isResizable({ shape }: Spec, { layout }: Picture): boolean {
+  return (layout === "NCHW" ? shape.slice(2) : shape.slice(1, 3)).some((size) => size < 0);
 }
 
 /** The sizes an input has when every free one is 1. */
@@ -98,14 +102,15 @@ function fit(spec: Spec, count: number, shape: number[]): number[] {
   });
 }
 
-export type Scaling = "0–1" | "ImageNet" | "0–255";
+export const scalings = ["0–1", "−1–1", "ImageNet", "0–255"] as const;
+export type Scaling = (typeof scalings)[number];
 
 const imageNet = { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] };
 
 /** A picture's RGBA bytes as a tensor of one picture. */
 export function pictureTensor(
   spec: Spec,
-  field: Extract<Field, { kind: "image" }>,
+  field: Picture,
   pixels: Uint8ClampedArray | Uint8Array,
   scaling: Scaling,
 ): Tensor {
@@ -126,6 +131,7 @@ function scaled(value: number, channel: number, scaling: Scaling): number {
   if (scaling === "0–255") return value;
   const share = value / 255;
   if (scaling === "0–1") return Number(share.toFixed(6));
+  if (scaling === "−1–1") return Number((share * 2 - 1).toFixed(6));
   const { mean, deviation } = imageNet;
   return Number(((share - (mean[channel] ?? 0)) / (deviation[channel] ?? 1)).toFixed(6));
 }

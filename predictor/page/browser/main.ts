@@ -4,13 +4,15 @@ import {
   exampleOf,
   fieldOf,
   inferPath,
+  isResizable,
   pictureTensor,
   pythonOf,
   requestBody,
+  scalings,
   tableOf,
   tensorOf,
 } from "../form.ts";
-import type { Scaling, Spec, Tensor } from "../form.ts";
+import type { Picture, Scaling, Spec, Tensor } from "../form.ts";
 
 type Metadata = { name: string; inputs: Spec[]; outputs: Spec[] };
 
@@ -81,35 +83,51 @@ function textField(spec: Spec, label: HTMLElement): Input {
   return () => tensorOf(spec, area.value);
 }
 
-function pictureField(
-  spec: Spec,
-  label: HTMLElement,
-  field: Extract<ReturnType<typeof fieldOf>, { kind: "image" }>,
-): Input {
-  const { width, height } = field;
+/** A number of pixels. */
+function sideField(name: string, value: number): HTMLInputElement {
+  const side = document.createElement("input");
+  Object.assign(side, { type: "number", min: "1", max: "4096", value: String(value), name });
+  side.ariaLabel = name;
+  return side;
+}
+
+function pictureField(spec: Spec, label: HTMLElement, field: Picture): Input {
   const file = document.createElement("input");
   Object.assign(file, { type: "file", accept: "image/*", name: spec.name });
   const scaling = document.createElement("select");
-  scaling.append(...["0–1", "ImageNet", "0–255"].map((name) => new Option(name)));
+  scaling.append(...scalings.map((name) => new Option(name)));
   scaling.ariaLabel = "Scaling of the values";
   const canvas = document.createElement("canvas");
-  Object.assign(canvas, { width, height });
   const brush = canvas.getContext("2d", { willReadFrequently: true });
   if (brush === null) throw new Error("this browser draws no pictures");
+  const sides = [sideField("width", field.width), sideField("height", field.height)];
+  const now = (): Picture => {
+    const [width = field.width, height = field.height] = sides.map(({ value }) => Number(value));
+    return { ...field, width, height };
+  };
   const draw = async (): Promise<void> => {
+    const { width, height } = now();
+    Object.assign(canvas, { width, height });
     const chosen = file.files?.[0];
-    if (chosen === undefined) return;
-    const bitmap = await createImageBitmap(chosen);
-    brush.drawImage(bitmap, 0, 0, width, height);
-    bitmap.close();
+    if (chosen !== undefined) {
+      const bitmap = await createImageBitmap(chosen);
+      brush.drawImage(bitmap, 0, 0, width, height);
+      bitmap.close();
+    }
     showLines();
   };
-  file.addEventListener("change", () => void draw().catch(showFault));
+  Object.assign(canvas, { width: field.width, height: field.height });
+  for (const each of [file, ...sides]) {
+    each.addEventListener("change", () => void draw().catch(showFault));
+  }
   scaling.addEventListener("change", showLines);
-  label.append(file, scaling, canvas);
+  const shownSides = sides.flatMap((side) => [element("span", `${side.name} `), side]);
+  label.append(file, ...(isResizable(spec, field) ? shownSides : []));
+  label.append(element("span", "values "), scaling, canvas);
   return () => {
-    const { data } = brush.getImageData(0, 0, width, height);
-    return pictureTensor(spec, field, data, scaling.value as Scaling);
+    const picture = now();
+    const { data } = brush.getImageData(0, 0, picture.width, picture.height);
+    return pictureTensor(spec, picture, data, scaling.value as Scaling);
   };
 }
 
@@ -117,7 +135,7 @@ function inputField(spec: Spec): { label: HTMLElement; input: Input } {
   const label = element("label", `${spec.name} `);
   const field = fieldOf(spec);
   const hint = {
-    image: `a picture, scaled to ${field.kind === "image" ? `${field.width} × ${field.height}` : ""}`,
+    image: `a picture in colour, as ${spec.datatype} [${spec.shape.join(", ")}]`,
     text: "a line for each element",
     numbers: `${spec.datatype} [${spec.shape.join(", ")}], as JSON`,
   }[field.kind];
