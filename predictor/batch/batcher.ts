@@ -95,6 +95,9 @@ export type BatcherOptions = {
   readonly observer: BatcherObserver;
 };
 
+/** Joining copies: what is larger than this has nothing to gain from it, and runs alone. */
+const joinedBytesMax = 16 * 1024 * 1024;
+
 export class Batcher {
   readonly #options: BatcherOptions;
   readonly #slots: readonly Slot[];
@@ -133,12 +136,13 @@ export class Batcher {
   #jobOf(work: Work, resolve: Job["resolve"], reject: Job["reject"]): Job {
     const { limits, clock, batchable } = this.#options;
     const now = clock.nowMs();
-    const rows = batchable ? rowsOf(work.inputs) : undefined;
+    const bytes = work.inputs.reduce((sum, each) => sum + each.data.byteLength, 0);
+    const rows = batchable && bytes <= joinedBytesMax ? rowsOf(work.inputs) : undefined;
     return {
       work,
       key: rows === undefined ? undefined : batchKey(work.inputs, work.outputs),
       rows: rows ?? 1,
-      bytes: work.inputs.reduce((sum, each) => sum + each.data.byteLength, 0),
+      bytes,
       place: placeInQueue(now, work.priority),
       enqueuedAtMs: now,
       deadlineAtMs: now + Math.min(work.timeoutMs ?? limits.timeoutMs, limits.timeoutMs),

@@ -1,4 +1,4 @@
 /** The child as a program of its own, for tests and benchmarks; the predictor re-runs itself. */
 import { runChild } from "./child.ts";
 
-runChild();
+await runChild();

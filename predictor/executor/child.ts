@@ -2,10 +2,9 @@
  * The process that holds sessions: one run at a time, frames on file descriptor 3.
  * It keeps nothing that matters, so that it can be killed at any time; that is its purpose.
  */
-import { Socket } from "node:net";
 import { Worker } from "node:worker_threads";
 import { messageOf } from "../errors.ts";
-import { FrameReader, writeFrame } from "./frames.ts";
+import { BlockingWire } from "./blocking-wire.ts";
 import type { Frame } from "./frames.ts";
 import type { LoadedModel, LoadOptions, Message } from "./messages.ts";
 import { probe } from "./probe.ts";
@@ -15,52 +14,61 @@ import type { Session } from "./session.ts";
 
 type Runtime = Awaited<ReturnType<typeof importRuntime>>;
 
-/** Serves the parent until it closes the socket. */
-export function runChild(): void {
-  const socket = new Socket({ fd: 3, readable: true, writable: true });
-  const runtime = importRuntime();
-  const reader = new FrameReader();
-  const sessions = new Map<number, Session>();
-  let last = Promise.resolve();
-  const answer = async ({ message, tensors }: Frame): Promise<void> => {
-    if (message.type === "load") await load(runtime, message, sessions, send);
-    if (message.type === "run") {
-      const session = sessions.get(message.session);
-      if (session !== undefined) send(await run(session, message, tensors));
-    }
-    if (message.type === "unload" || message.type === "measure") {
-      if (message.type === "unload") await unload(sessions, message.session);
-      const rssBytes = process.memoryUsage.rss();
-      send({ message: { type: "measured", id: message.id, rssBytes }, tensors: [] });
-    }
-  };
-  const send = (frame: Frame): void => writeFrame(socket, frame);
-  socket.on("data", (chunk: Buffer) => {
-    for (const frame of reader.push(chunk)) last = last.then(async () => answer(frame));
-  });
-  // The parent is gone, or wants no more of this process.
-  socket.on("end", () => process.exit(0));
-  socket.on("error", () => process.exit(0));
+/** Serves the parent until it closes the socket; then ends the process. */
+export async function runChild(): Promise<void> {
   // A terminal's Ctrl-C and a container's stop signal reach the whole group; the parent drains first.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+  const wire = new BlockingWire(3);
+  const runtime = importRuntime();
+  // No event loop turns while the wire waits: what is under way must end before. A failure is told
+  // to who asks for a load.
+  await runtime.catch(() => {});
+  const sessions = new Map<number, Session>();
+  try {
+    for (let frame = wire.read(); frame !== undefined; frame = wire.read()) {
+      const answered = await answer(frame, sessions, runtime);
+      if (answered !== undefined) wire.write(answered);
+    }
+  } catch (error) {
+    // The parent is gone, in the middle of a frame.
+    if (!(error instanceof Error && "syscall" in error)) throw error;
+  }
+  process.exit(0);
+}
+
+async function answer(
+  { message, tensors }: Frame,
+  sessions: Map<number, Session>,
+  runtime: Promise<Runtime>,
+): Promise<Frame | undefined> {
+  if (message.type === "run") {
+    const session = sessions.get(message.session);
+    return session === undefined ? undefined : run(session, message, tensors);
+  }
+  if (message.type === "load") return load(runtime, message, sessions);
+  if (message.type === "unload" || message.type === "measure") {
+    if (message.type === "unload") await unload(sessions, message.session);
+    const rssBytes = process.memoryUsage.rss();
+    return { message: { type: "measured", id: message.id, rssBytes }, tensors: [] };
+  }
+  return undefined;
 }
 
 async function load(
   runtime: Promise<Runtime>,
   options: Extract<Message, { type: "load" }>,
   sessions: Map<number, Session>,
-  send: (frame: Frame) => void,
-): Promise<void> {
+): Promise<Frame> {
   const { id } = options;
   try {
     const started = performance.now();
     const opened = await open(await runtime, options);
     const model = { ...opened.model, loadMs: performance.now() - started };
     sessions.set(options.session, opened.session);
-    send({ message: { type: "loaded", id, model }, tensors: [] });
     watchParent();
+    return { message: { type: "loaded", id, model }, tensors: [] };
   } catch (error) {
-    send({ message: { type: "load-failed", id, reason: messageOf(error) }, tensors: [] });
+    return { message: { type: "load-failed", id, reason: messageOf(error) }, tensors: [] };
   }
 }
 

@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
+import { closeSync, openSync, writeFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import * as fc from "fast-check";
-import { describe, it } from "mocha";
+import { after, before, describe, it } from "mocha";
 import type { Tensor } from "../protocol/tensor.ts";
+import { BlockingWire } from "./blocking-wire.ts";
 import { FrameReader, writeFrame } from "./frames.ts";
 import type { Frame } from "./frames.ts";
 
@@ -19,13 +24,26 @@ const tensor: fc.Arbitrary<Tensor> = fc.uint8Array({ maxLength: 40 }).map((bytes
   shape: [bytes.length],
   data: Uint8Array.from(bytes),
 }));
-const frame: fc.Arbitrary<Frame> = fc.record({
-  message: fc.nat().map((id) => ({ type: "run", id, session: 0, outputs: ["y"] }) as const),
-  tensors: fc.array(tensor, { maxLength: 3 }),
-});
+const id = fc.nat();
+const tensors = fc.array(tensor, { maxLength: 3 });
+const outputs = fc.array(fc.string({ unit: "binary" }), { maxLength: 3 });
+const frame: fc.Arbitrary<Frame> = fc.oneof(
+  fc.record({
+    message: fc.record({ type: fc.constant("run" as const), id, session: fc.nat(), outputs }),
+    tensors,
+  }),
+  fc.record({
+    message: fc.record({ type: fc.constant("ran" as const), id, ms: fc.double({ noNaN: true }) }),
+    tensors,
+  }),
+  fc.record({
+    message: fc.record({ type: fc.constant("run-failed" as const), id, reason: fc.string() }),
+    tensors: fc.constant([]),
+  }),
+);
 
 const plain = ({ message, tensors }: Frame): object => ({
-  message,
+  message: { ...message },
   tensors: tensors.map((each) => ({ ...each, data: [...each.data] })),
 });
 
@@ -53,12 +71,62 @@ describe("frames", () => {
   it("carry large tensors, written without a copy", () => {
     const data = Uint8Array.from({ length: 100_001 }, (_, index) => index % 251);
     const large: Tensor = { name: "x", datatype: "UINT8", shape: [data.length], data };
-    const sent: Frame = { message: { type: "ran", id: 1, ms: 2 }, tensors: [large, large] };
+    const sent: Frame = { message: { type: "ran", id: 1, ms: 2.5 }, tensors: [large, large] };
     const [received] = new FrameReader().push(wire([sent]));
     assert(received);
     assert.deepEqual(
       received.tensors.map((each) => Buffer.compare(each.data, data)),
       [0, 0],
     );
+  });
+});
+
+describe("a wire that blocks", () => {
+  let folder = "";
+  before(async () => (folder = await mkdtemp(join(tmpdir(), "pilotlight-wire-"))));
+  after(async () => rm(folder, { recursive: true }));
+
+  /** Writes frames to a file and reads them back: each before the next read, as the child does. */
+  function through(frames: readonly Frame[]): object[] {
+    const path = join(folder, "frames");
+    const written = openSync(path, "w");
+    const writer = new BlockingWire(written);
+    for (const each of frames) writer.write(each);
+    closeSync(written);
+    const reader = new BlockingWire(openSync(path, "r"));
+    const read: object[] = [];
+    for (let each = reader.read(); each !== undefined; each = reader.read()) {
+      for (const { data } of each.tensors) assert.equal(data.byteOffset % 8, 0, "aligned");
+      read.push(plain(each));
+    }
+    return read;
+  }
+
+  it("gives frames as they were written, and then nothing", () => {
+    fc.assert(
+      fc.property(fc.array(frame, { maxLength: 5 }), (frames) => {
+        assert.deepEqual(through(frames), frames.map(plain));
+      }),
+    );
+  });
+
+  it("takes a large frame between small ones, and goes on when it has given the room back", () => {
+    const sized = (length: number, index: number): Frame => {
+      const data = new Uint8Array(length).fill(index);
+      const x: Tensor = { name: "x", datatype: "UINT8", shape: [length], data };
+      return { message: { type: "ran", id: index, ms: 0 }, tensors: [x] };
+    };
+    const lengths = [3, 200_000, ...Array.from<number>({ length: 80 }).fill(9), 70_000, 5];
+    const frames = lengths.map(sized);
+    assert.deepEqual(through(frames), frames.map(plain));
+  });
+
+  it("gives nothing of a frame that is cut off", () => {
+    const path = join(folder, "cut");
+    writeFileSync(
+      path,
+      wire([{ message: { type: "ran", id: 1, ms: 2 }, tensors: [] }]).subarray(1),
+    );
+    assert.equal(new BlockingWire(openSync(path, "r")).read(), undefined);
   });
 });

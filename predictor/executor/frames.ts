@@ -1,12 +1,12 @@
 /**
- * The wire between the HTTP process and the process that holds the sessions. A frame is
- *   uint32 length of the rest | uint32 length of the header | header: JSON | tensors' bytes
- * each part padded to 8 bytes, so that tensors lie aligned when the frame does.
+ * The wire between the HTTP process and a process that holds sessions. A frame is
+ *   uint32 length of the rest | uint32 length of the head | head | tensors' bytes
+ * head and tensors each padded to 8 bytes, so that tensors lie aligned when the frame does.
  */
 import assert from "node:assert/strict";
 import type { Writable } from "node:stream";
-import type { Datatype } from "../protocol/datatypes.ts";
 import type { Bytes, Tensor } from "../protocol/tensor.ts";
+import { HeadWriter, readHead } from "./head.ts";
 import type { Message } from "./messages.ts";
 
 /** Well above any body limit: a longer frame is a broken stream, not a large tensor. */
@@ -16,46 +16,41 @@ const copiedBytesMax = 65_536;
 
 export type Frame = { readonly message: Message; readonly tensors: readonly Tensor[] };
 
-type TensorHead = [name: string, datatype: Datatype, shape: readonly number[], bytes: number];
-type Header = { m: Message; t: TensorHead[] };
-
-const padded = (length: number): number => (length + 7) & ~7;
+const padded = (length: number): number => Math.ceil(length / 8) * 8;
 const zeros = Buffer.alloc(8);
+const heads = new HeadWriter();
 
-/** Writes a frame: in one piece when it's small, else without copying the tensors. */
-export function writeFrame(socket: Writable, { message, tensors }: Frame): void {
-  const heads = tensors.map(({ name, datatype, shape, data }): TensorHead => [
-    name,
-    datatype,
-    shape,
-    data.byteLength,
-  ]);
-  const header = Buffer.from(JSON.stringify({ m: message, t: heads } satisfies Header));
-  const headerEnd = 8 + padded(header.byteLength);
-  const total = tensors.reduce((sum, { data }) => sum + padded(data.byteLength), headerEnd);
+/** The bytes of a frame: in one piece when it's small, else without copying the tensors. */
+export function encodeFrame({ message, tensors }: Frame): Uint8Array[] {
+  const head = heads.write(message, tensors);
+  const headEnd = 8 + padded(head.byteLength);
+  const total = tensors.reduce((sum, { data }) => sum + padded(data.byteLength), headEnd);
   assert(total <= frameBytesMax, "a frame is larger than 4 GB");
   const small = total <= copiedBytesMax;
-  const first = Buffer.allocUnsafe(small ? total : headerEnd);
+  const first = Buffer.allocUnsafe(small ? total : headEnd);
   first.writeUInt32LE(total - 4, 0);
-  first.writeUInt32LE(header.byteLength, 4);
-  header.copy(first, 8);
-  if (small) {
-    let at = headerEnd;
-    for (const { data } of tensors) {
-      first.set(data, at);
-      at += padded(data.byteLength);
-    }
-    socket.write(first);
-    return;
-  }
-  socket.cork();
-  socket.write(first);
+  first.writeUInt32LE(head.byteLength, 4);
+  head.copy(first, 8);
+  const chunks: Uint8Array[] = [first];
+  let at = headEnd;
   for (const { data } of tensors) {
-    socket.write(data);
-    const gap = padded(data.byteLength) - data.byteLength;
-    if (gap > 0) socket.write(zeros.subarray(0, gap));
+    if (small) first.set(data, at);
+    else {
+      chunks.push(data);
+      const gap = padded(data.byteLength) - data.byteLength;
+      if (gap > 0) chunks.push(zeros.subarray(0, gap));
+    }
+    at += padded(data.byteLength);
   }
-  socket.uncork();
+  return chunks;
+}
+
+/** Writes a frame without waiting for it to leave. */
+export function writeFrame(socket: Writable, frame: Frame): void {
+  const chunks = encodeFrame(frame);
+  if (chunks.length > 1) socket.cork();
+  for (const chunk of chunks) socket.write(chunk);
+  if (chunks.length > 1) socket.uncork();
 }
 
 /** Puts the frames of a stream together again. */
@@ -83,15 +78,15 @@ export class FrameReader {
   }
 }
 
-function decodeFrame(frame: Buffer): Frame {
-  const headerLength = frame.readUInt32LE(0);
-  // Only our own other half writes here: what it sent is of these types.
-  const header = JSON.parse(frame.toString("utf8", 4, 4 + headerLength)) as Header;
-  let at = 4 + padded(headerLength);
-  const tensors = header.t.map(([name, datatype, shape, bytes]) => {
+/** A frame without its first word. Its tensors are views of the bytes given. */
+export function decodeFrame(frame: Buffer): Frame {
+  const headLength = frame.readUInt32LE(0);
+  const head = readHead(frame.subarray(4, 4 + headLength));
+  let at = 4 + padded(headLength);
+  const tensors = head.tensors.map(({ name, datatype, shape, bytes }) => {
     const data = frame.subarray(at, at + bytes) as Bytes;
     at += padded(bytes);
     return { name, datatype, shape, data };
   });
-  return { message: header.m, tensors };
+  return { message: head.message, tensors };
 }

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import type { InferenceSession } from "onnxruntime-node";
 import { datatypeOf, datatypes } from "../protocol/datatypes.ts";
 import { packStrings, unpackStrings, viewOf } from "../protocol/tensor.ts";
+import { importBinding, withNative } from "./native.ts";
 import type { Bytes, Signature, Tensor, TensorSpec } from "../protocol/tensor.ts";
 
 type Runtime = typeof import("onnxruntime-node");
@@ -14,6 +15,9 @@ export type Session = {
   readonly signature: Signature;
   /** Outputs left out because they are no tensors of the protocol (maps, sequences, bfloat16). */
   readonly skipped: readonly string[];
+  /** Runs go straight to the native library. */
+  readonly fast: boolean;
+  /** Blocks the thread while the model computes. */
   run(inputs: readonly Tensor[], outputs: readonly string[]): Promise<Tensor[]>;
   release(): Promise<void>;
 };
@@ -46,14 +50,16 @@ function useHalfWords(runtime: Runtime): void {
 
 /** Loads a model. Throws what onnxruntime says, or what of the model the protocol can't express. */
 export async function openSession(runtime: Runtime, options: SessionOptions): Promise<Session> {
-  const session = await runtime.InferenceSession.create(options.path, {
-    intraOpNumThreads: options.threads,
-    interOpNumThreads: 1,
-    graphOptimizationLevel: options.optimization,
-    // What goes wrong is thrown, too; a client must not be able to fill the log with it.
-    logSeverityLevel: 4,
-    executionProviders: ["cpu"],
-  });
+  const create = async (): Promise<InferenceSession> =>
+    runtime.InferenceSession.create(options.path, {
+      intraOpNumThreads: options.threads,
+      interOpNumThreads: 1,
+      graphOptimizationLevel: options.optimization,
+      // What goes wrong is thrown, too; a client must not be able to fill the log with it.
+      logSeverityLevel: 4,
+      executionProviders: ["cpu"],
+    });
+  const { created: session, native } = await withNative(await importBinding(), create);
   const signature = {
     inputs: session.inputMetadata.map((metadata) => {
       const spec = specOf(metadata);
@@ -68,10 +74,15 @@ export async function openSession(runtime: Runtime, options: SessionOptions): Pr
     signature,
     skipped: session.outputNames.filter((name) => !served.has(name)),
     release: async () => session.release(),
+    fast: native !== undefined,
     run: async (inputs, outputs) => {
-      const feeds = Object.fromEntries(inputs.map((each) => [each.name, toRuntime(runtime, each)]));
+      const feeds: Record<string, RuntimeTensor> = {};
+      for (const input of inputs) feeds[input.name] = toRuntime(runtime, input);
       // Naming the fetches keeps non-tensor outputs out, which run() refuses to return.
-      const results = await session.run(feeds, outputs);
+      const results =
+        native === undefined
+          ? await session.run(feeds, outputs)
+          : native.run(feeds, fetchesOf(outputs), {});
       return outputs.map((name) => {
         const result = results[name];
         assert(result, `onnxruntime left out ${name}`);
@@ -79,6 +90,12 @@ export async function openSession(runtime: Runtime, options: SessionOptions): Pr
       });
     },
   };
+}
+
+function fetchesOf(outputs: readonly string[]): Record<string, null> {
+  const fetches: Record<string, null> = {};
+  for (const name of outputs) fetches[name] = null;
+  return fetches;
 }
 
 function specOf(metadata: InferenceSession.ValueMetadata): TensorSpec | undefined {
