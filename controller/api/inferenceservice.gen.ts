@@ -16,6 +16,12 @@ export interface InferenceService {
  */
 export interface InferenceServiceSpec {
   readonly predictor: PredictorSpec
+  readonly transformer?: TransformerSpec
+  readonly explainer?: ExplainerSpec
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly canary?: unknown
 }
 /**
  * The model server: either `model`, served by a runtime, or `containers`, your own server.
@@ -50,6 +56,8 @@ export interface PredictorSpec {
    */
   readonly canaryTrafficPercent?: number
   readonly rollout?: RolloutSpec
+  readonly logger?: Logger
+  readonly batcher?: Batcher
   /**
    * Labels for the pods. A change makes a new revision.
    */
@@ -73,19 +81,209 @@ export interface PredictorSpec {
    */
   readonly tolerations?: readonly Toleration[]
   /**
+   * ServiceAccount of the pods, in the same namespace, e.g. one with a cloud role for the model store.
+   */
+  readonly serviceAccountName?: string
+  /**
+   * Node and pod affinity, as in a pod. Needs Knative's feature kubernetes.podspec-affinity.
+   */
+  readonly affinity?: Readonly<Record<string, unknown>>
+  /**
+   * How pods spread, as in a pod. Needs Knative's feature kubernetes.podspec-topologyspreadconstraints.
+   */
+  readonly topologySpreadConstraints?: readonly Readonly<Record<string, unknown>>[]
+  /**
+   * Lines of /etc/hosts, as in a pod. Needs Knative's feature kubernetes.podspec-hostaliases.
+   */
+  readonly hostAliases?: readonly Readonly<Record<string, unknown>>[]
+  /**
+   * RuntimeClass of the pods. Needs Knative's feature kubernetes.podspec-runtimeclassname.
+   */
+  readonly runtimeClassName?: string
+  /**
+   * PriorityClass of the pods. Needs Knative's feature kubernetes.podspec-priorityclassname.
+   */
+  readonly priorityClassName?: string
+  /**
+   * Scheduler of the pods. Needs Knative's feature kubernetes.podspec-schedulername.
+   */
+  readonly schedulerName?: string
+  /**
+   * How the pods resolve names. Needs Knative's feature kubernetes.podspec-dnspolicy.
+   */
+  readonly dnsPolicy?: ("ClusterFirst" | "ClusterFirstWithHostNet" | "Default" | "None")
+  /**
+   * Resolver of the pods, as in a pod. Needs Knative's feature kubernetes.podspec-dnsconfig.
+   */
+  readonly dnsConfig?: Readonly<Record<string, unknown>>
+  /**
+   * Security context of the pods: runAsUser, runAsGroup, runAsNonRoot, fsGroup, supplementalGroups, seccompProfile. Needs Knative's feature kubernetes.podspec-securitycontext.
+   */
+  readonly securityContext?: Readonly<Record<string, unknown>>
+  /**
+   * Whether the containers see each other's processes. Needs Knative's feature kubernetes.podspec-shareprocessnamespace.
+   */
+  readonly shareProcessNamespace?: boolean
+  /**
+   * Whether the pods use the node's network. Needs Knative's feature kubernetes.podspec-hostnetwork.
+   */
+  readonly hostNetwork?: boolean
+  /**
+   * Whether the pods see the node's processes. Needs Knative's feature kubernetes.podspec-hostpid.
+   */
+  readonly hostPID?: boolean
+  /**
+   * Whether the pods use the node's IPC. Needs Knative's feature kubernetes.podspec-hostipc.
+   */
+  readonly hostIPC?: boolean
+  /**
+   * Whether the pods get an environment variable for each Service. Default false.
+   */
+  readonly enableServiceLinks?: boolean
+  /**
+   * Knative takes false alone, which is the default for models.
+   */
+  readonly automountServiceAccountToken?: boolean
+  /**
+   * Secrets with the keys of private registries. Those of the ServiceAccount count as well.
+   */
+  readonly imagePullSecrets?: readonly SecretName[]
+  /**
+   * Volumes of the pods: emptyDir, secret, configMap and projected always, others with a feature of Knative (persistentVolumeClaim, hostPath, csi, image, ephemeral).
+   */
+  readonly volumes?: readonly Volume[]
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly serviceAccount?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly nodeName?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly terminationGracePeriodSeconds?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly activeDeadlineSeconds?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly priority?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly preemptionPolicy?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly hostname?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly subdomain?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly setHostnameAsFQDN?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly restartPolicy?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly readinessGates?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly ephemeralContainers?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly overhead?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly os?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly hostUsers?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly hostnameOverride?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly schedulingGates?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly resourceClaims?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly resources?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly schedulingGroup?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly scaleMetricType?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly autoScaling?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly deploymentStrategy?: unknown
+  /**
    * Seconds a pod may take from its start until it serves, the download of the model included: sets Knative's progress deadline and the container's startup probe together. Default: the cluster's progress deadline (600 s as Knative ships it), or 1800 with an accelerator.
    */
   readonly startupTimeout?: number
   readonly accelerator?: Accelerator
   /**
-   * ServiceAccount of the pods, in the same namespace, e.g. one with a cloud role for the model store.
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
    */
-  readonly serviceAccountName?: string
-  readonly model?: ModelSpec
+  readonly name?: unknown
   /**
-   * A model server of your own, instead of `model`. It listens on the port that it names, 8080 by default.
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly workerSpec?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly storageContainerName?: unknown
+  /**
+   * Several places that make up the model: one that is downloaded, and any number of pvc:// that are mounted, each at its mountPath.
+   */
+  readonly storageUris?: readonly StorageUri[]
+  readonly model?: ModelSpec
+  readonly sklearn?: PredictorExtension
+  readonly xgboost?: PredictorExtension
+  readonly tensorflow?: PredictorExtension
+  readonly pytorch?: PredictorExtension
+  readonly triton?: PredictorExtension
+  readonly onnx?: PredictorExtension
+  readonly huggingface?: PredictorExtension
+  readonly pmml?: PredictorExtension
+  readonly lightgbm?: PredictorExtension
+  readonly paddle?: PredictorExtension
+  /**
+   * A model server of your own, instead of `model`: the container named kserve-container, else the first. It listens on the port that it names, 8080 by default. Others run beside it. With `model`, a container named transformer-container takes the requests first.
    */
   readonly containers?: readonly CustomContainer[]
+  /**
+   * Containers that run before the server. Needs Knative's feature kubernetes.podspec-init-containers.
+   */
+  readonly initContainers?: readonly InitContainer[]
 }
 /**
  * How a new revision takes over by itself, step by step, and when it is rolled back. It needs nobody, but the numbers of its own pods. Changing it makes no revision.
@@ -132,6 +330,64 @@ export interface RolloutGate {
   readonly minRequests?: number
 }
 /**
+ * Where requests and responses are copied to, as CloudEvents over HTTP. The standard predictor sends them beside the request's path: what a slow sink cannot take is dropped and counted.
+ */
+export interface Logger {
+  /**
+   * Sink, e.g. a Knative broker. Required.
+   */
+  readonly url?: string
+  /**
+   * What is copied. Default all.
+   */
+  readonly mode?: ("all" | "request" | "response")
+  /**
+   * Share of the requests that is copied, in percent. Default 100.
+   */
+  readonly sample?: number
+  /**
+   * Headers of the request that go along.
+   */
+  readonly metadataHeaders?: readonly string[]
+  /**
+   * Annotations of this object that go along.
+   */
+  readonly metadataAnnotations?: readonly string[]
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly storage?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly marshallerUrl?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly batchSize?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly batchInterval?: unknown
+}
+/**
+ * Bounds of the batches that requests which wait are run in. The standard predictor batches by itself.
+ */
+export interface Batcher {
+  /**
+   * Most rows in a batch. 1 runs each request alone.
+   */
+  readonly maxBatchSize?: number
+  /**
+   * Longest wait for a batch to fill, in milliseconds.
+   */
+  readonly maxLatency?: number
+  /**
+   * KServe's field, which it never read; spec.<component>.timeout is the one that counts.
+   */
+  readonly timeout?: number
+}
+/**
  * A toleration, as in a pod.
  */
 export interface Toleration {
@@ -155,6 +411,24 @@ export interface Toleration {
    * How long a NoExecute taint is tolerated.
    */
   readonly tolerationSeconds?: number
+}
+/**
+ * A Secret of the same namespace.
+ */
+export interface SecretName {
+  /**
+   * Its name.
+   */
+  readonly name: string
+}
+/**
+ * A volume, as in a pod.
+ */
+export interface Volume {
+  /**
+   * Its name, for volumeMounts.
+   */
+  readonly name: string
 }
 /**
  * Devices that each pod gets, by what they are: sets the resource, node selector, toleration, /dev/shm, startupTimeout, containerConcurrency and Knative's target-burst-capacity to what they need. What the spec says itself wins.
@@ -186,6 +460,19 @@ export interface Accelerator {
   readonly sharedMemory?: number | string
 }
 /**
+ * A place, and where it appears in the container.
+ */
+export interface StorageUri {
+  /**
+   * Where the model is: s3://bucket/prefix, https://host/file, pvc://claim/path, file:///path or /path inside of the image. A single .onnx file, a .tar.gz, or a folder with one model or with numbered versions.
+   */
+  readonly uri: string
+  /**
+   * Absolute path in the container. Default /mnt/models.
+   */
+  readonly mountPath?: string
+}
+/**
  * A model, and where it lies.
  */
 export interface ModelSpec {
@@ -203,6 +490,23 @@ export interface ModelSpec {
    */
   readonly runtime?: string
   /**
+   * Tag of the runtime's image, instead of the one that the runtime names.
+   */
+  readonly runtimeVersion?: string
+  readonly storage?: StorageSpec
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly confidential?: unknown
+  /**
+   * Name of the container. KServe's kserve-container; ours is always named predictor.
+   */
+  readonly name?: string
+  /**
+   * Image to run instead of the runtime's.
+   */
+  readonly image?: string
+  /**
    * Environment of the model server, e.g. credentials of the model store from a Secret.
    */
   readonly env?: readonly EnvVar[]
@@ -211,6 +515,86 @@ export interface ModelSpec {
    * Further arguments of the model server.
    */
   readonly args?: readonly string[]
+  /**
+   * When to pull.
+   */
+  readonly imagePullPolicy?: ("Always" | "IfNotPresent" | "Never")
+  /**
+   * Instead of the image's entry point.
+   */
+  readonly command?: readonly string[]
+  /**
+   * Working directory.
+   */
+  readonly workingDir?: string
+  /**
+   * Variables from all keys of Secrets and ConfigMaps.
+   */
+  readonly envFrom?: readonly EnvFromSource[]
+  /**
+   * The one port that the server listens on: Knative routes to one.
+   */
+  readonly ports?: readonly ContainerPort[]
+  /**
+   * A probe, as in a pod.
+   */
+  readonly readinessProbe?: Readonly<Record<string, unknown>>
+  /**
+   * A probe, as in a pod.
+   */
+  readonly livenessProbe?: Readonly<Record<string, unknown>>
+  /**
+   * A probe, as in a pod.
+   */
+  readonly startupProbe?: Readonly<Record<string, unknown>>
+  /**
+   * Security context, as in a pod. What is absent is filled with the restricted profile's values.
+   */
+  readonly securityContext?: Readonly<Record<string, unknown>>
+  /**
+   * Where volumes appear in the container.
+   */
+  readonly volumeMounts?: readonly VolumeMount[]
+  /**
+   * File with the container's last words. Default /dev/termination-log.
+   */
+  readonly terminationMessagePath?: string
+  /**
+   * Whether the end of the log counts as last words (FallbackToLogsOnError, the default here) or not (File).
+   */
+  readonly terminationMessagePolicy?: ("File" | "FallbackToLogsOnError")
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly lifecycle?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly stdin?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly stdinOnce?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly tty?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly volumeDevices?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly restartPolicy?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly restartPolicyRules?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly resizePolicy?: unknown
 }
 /**
  * What kind of file the model is.
@@ -224,6 +608,29 @@ export interface ModelFormat {
    * Version of the format; any when absent.
    */
   readonly version?: string
+}
+/**
+ * Where the model is, by a key of the Secret `storage-config`, which holds the store's address and credentials as JSON. Instead of storageUri.
+ */
+export interface StorageSpec {
+  /**
+   * Key of the Secret. Default default_<type>, or default.
+   */
+  readonly key?: string
+  /**
+   * Path of the model in the store.
+   */
+  readonly path?: string
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly schemaPath?: unknown
+  /**
+   * Values that win over those of the Secret, e.g. type and bucket.
+   */
+  readonly parameters?: {
+    readonly [k: string]: string
+  }
 }
 /**
  * An environment variable.
@@ -244,7 +651,9 @@ export interface EnvVar {
  */
 export interface EnvVarSource {
   readonly secretKeyRef?: KeySelector
-  readonly configMapKeyRef?: KeySelector1
+  readonly configMapKeyRef?: KeySelector
+  readonly fieldRef?: FieldRef
+  readonly resourceFieldRef?: ResourceFieldRef
 }
 /**
  * A key of an object in the same namespace.
@@ -264,21 +673,34 @@ export interface KeySelector {
   readonly optional?: boolean
 }
 /**
- * A key of an object in the same namespace.
+ * A field of the pod. Needs Knative's feature kubernetes.podspec-fieldref.
  */
-export interface KeySelector1 {
+export interface FieldRef {
   /**
-   * Name of the object.
+   * v1.
    */
-  readonly name: string
+  readonly apiVersion?: string
   /**
-   * Key in it.
+   * Path of the field.
    */
-  readonly key: string
+  readonly fieldPath: string
+}
+/**
+ * A resource of a container. Needs Knative's feature kubernetes.podspec-fieldref.
+ */
+export interface ResourceFieldRef {
   /**
-   * Start without the variable when object or key is missing.
+   * The container; this one when absent.
    */
-  readonly optional?: boolean
+  readonly containerName?: string
+  /**
+   * E.g. limits.memory.
+   */
+  readonly resource: string
+  /**
+   * Unit of the value.
+   */
+  readonly divisor?: number | string
 }
 /**
  * CPU, memory and devices. Devices (nvidia.com/gpu, aws.amazon.com/neuron, …) go into limits.
@@ -296,6 +718,123 @@ export interface ResourceRequirements {
   readonly requests?: {
     readonly [k: string]: number | string
   }
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly claims?: unknown
+}
+/**
+ * A Secret or a ConfigMap, as in a pod.
+ */
+export interface EnvFromSource {
+  /**
+   * Put before each name.
+   */
+  readonly prefix?: string
+  readonly secretRef?: ObjectReference
+  readonly configMapRef?: ObjectReference
+}
+/**
+ * An object of the same namespace.
+ */
+export interface ObjectReference {
+  /**
+   * Its name.
+   */
+  readonly name: string
+  /**
+   * Start without it when it is missing.
+   */
+  readonly optional?: boolean
+}
+/**
+ * A port.
+ */
+export interface ContainerPort {
+  /**
+   * Number of the port.
+   */
+  readonly containerPort: number
+  /**
+   * Protocol: http1 (default) or h2c for gRPC.
+   */
+  readonly name?: string
+  /**
+   * TCP.
+   */
+  readonly protocol?: "TCP"
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly hostPort?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly hostIP?: unknown
+}
+/**
+ * A mount, as in a pod.
+ */
+export interface VolumeMount {
+  /**
+   * Name of the volume.
+   */
+  readonly name: string
+  /**
+   * Absolute path in the container.
+   */
+  readonly mountPath: string
+  /**
+   * Path in the volume.
+   */
+  readonly subPath?: string
+  /**
+   * Whether writing is refused. Knative wants it for all but emptyDir, claims and ephemeral volumes.
+   */
+  readonly readOnly?: boolean
+  /**
+   * Needs Knative's feature kubernetes.podspec-volumes-mount-propagation.
+   */
+  readonly mountPropagation?: ("None" | "HostToContainer" | "Bidirectional")
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly subPathExpr?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly recursiveReadOnly?: unknown
+}
+/**
+ * A model of the format that the field is named after; short for `model` with that modelFormat.name. It takes the other fields of `model` as well.
+ */
+export interface PredictorExtension {
+  /**
+   * Where the model is: s3://bucket/prefix, https://host/file, pvc://claim/path, file:///path or /path inside of the image. A single .onnx file, a .tar.gz, or a folder with one model or with numbered versions.
+   */
+  readonly storageUri?: string
+  /**
+   * Protocol that clients speak: v2 (Open Inference Protocol) or v1. The onnx runtime always answers both.
+   */
+  readonly protocolVersion?: ("v1" | "v2" | "grpc-v1" | "grpc-v2")
+  /**
+   * Tag of the runtime's image, instead of the one that the runtime names.
+   */
+  readonly runtimeVersion?: string
+  readonly storage?: StorageSpec
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly confidential?: unknown
+  /**
+   * Image to run instead of the runtime's.
+   */
+  readonly image?: string
+  readonly resources?: ResourceRequirements
+  /**
+   * Further arguments of the model server.
+   */
+  readonly args?: readonly string[]
 }
 /**
  * A container, as in a pod, with the fields that Knative takes.
@@ -310,30 +849,10 @@ export interface CustomContainer {
    */
   readonly image: string
   /**
-   * When to pull.
-   */
-  readonly imagePullPolicy?: ("Always" | "IfNotPresent" | "Never")
-  /**
-   * Instead of the image's entry point.
-   */
-  readonly command?: readonly string[]
-  /**
-   * Arguments.
-   */
-  readonly args?: readonly string[]
-  /**
-   * Working directory.
-   */
-  readonly workingDir?: string
-  /**
    * Environment.
    */
-  readonly env?: readonly EnvVar1[]
-  readonly resources?: ResourceRequirements1
-  /**
-   * The one port that the server listens on.
-   */
-  readonly ports?: readonly ContainerPort[]
+  readonly env?: readonly EnvVar[]
+  readonly resources?: ResourceRequirements
   /**
    * A probe, as in a pod.
    */
@@ -347,98 +866,564 @@ export interface CustomContainer {
    */
   readonly startupProbe?: Readonly<Record<string, unknown>>
   /**
+   * Further arguments of the model server.
+   */
+  readonly args?: readonly string[]
+  /**
+   * Instead of the image's entry point.
+   */
+  readonly command?: readonly string[]
+  /**
+   * Working directory.
+   */
+  readonly workingDir?: string
+  /**
+   * When to pull.
+   */
+  readonly imagePullPolicy?: ("Always" | "IfNotPresent" | "Never")
+  /**
+   * Variables from all keys of Secrets and ConfigMaps.
+   */
+  readonly envFrom?: readonly EnvFromSource[]
+  /**
+   * The one port that the server listens on: Knative routes to one.
+   */
+  readonly ports?: readonly ContainerPort[]
+  /**
+   * Where volumes appear in the container.
+   */
+  readonly volumeMounts?: readonly VolumeMount[]
+  /**
+   * File with the container's last words. Default /dev/termination-log.
+   */
+  readonly terminationMessagePath?: string
+  /**
+   * Whether the end of the log counts as last words (FallbackToLogsOnError, the default here) or not (File).
+   */
+  readonly terminationMessagePolicy?: ("File" | "FallbackToLogsOnError")
+  /**
    * Security context, as in a pod. What is absent is filled with the restricted profile's values.
    */
   readonly securityContext?: Readonly<Record<string, unknown>>
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly lifecycle?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly stdin?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly stdinOnce?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly tty?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly volumeDevices?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly restartPolicy?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly restartPolicyRules?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly resizePolicy?: unknown
 }
 /**
- * An environment variable.
+ * A container with the same fields as those of `containers`.
  */
-export interface EnvVar1 {
+export interface InitContainer {
   /**
-   * Name of the variable.
+   * Its name.
    */
   readonly name: string
   /**
-   * Its value.
+   * Image to run.
    */
-  readonly value?: string
-  readonly valueFrom?: EnvVarSource1
+  readonly image: string
 }
 /**
- * Where the value comes from.
+ * A server of your own that takes the requests first, and asks the predictor: what comes before and after a prediction.
  */
-export interface EnvVarSource1 {
-  readonly secretKeyRef?: KeySelector2
-  readonly configMapKeyRef?: KeySelector3
-}
-/**
- * A key of an object in the same namespace.
- */
-export interface KeySelector2 {
+export interface TransformerSpec {
   /**
-   * Name of the object.
+   * Fewest pods. 0, the default, lets the service go to zero after a time without requests; the next request starts a pod.
    */
-  readonly name: string
+  readonly minReplicas?: number
   /**
-   * Key in it.
+   * Most pods. 0, the default, means no limit of its own.
    */
-  readonly key: string
+  readonly maxReplicas?: number
   /**
-   * Start without the variable when object or key is missing.
+   * What is compared with scaleTarget: `concurrency` (requests in flight per pod, the default) or `rps` (requests a second per pod).
    */
-  readonly optional?: boolean
-}
-/**
- * A key of an object in the same namespace.
- */
-export interface KeySelector3 {
+  readonly scaleMetric?: ("concurrency" | "rps" | "cpu" | "memory")
   /**
-   * Name of the object.
+   * Load of one pod that the autoscaler aims at, in units of scaleMetric. Default: Knative's (100 requests in flight, or 200 a second).
    */
-  readonly name: string
+  readonly scaleTarget?: number
   /**
-   * Key in it.
+   * Most requests that one pod works on at once; more wait in front of it. 0, the default, means no limit. Changing it makes a new revision.
    */
-  readonly key: string
+  readonly containerConcurrency?: number
   /**
-   * Start without the variable when object or key is missing.
+   * Share of the requests, in percent, that the newest revision gets; the rest stays with the stable one, under the tag `prev`. 0 rolls back, 100 or absent promotes. The first revision gets everything. While set, it holds a `rollout` at that share.
    */
-  readonly optional?: boolean
-}
-/**
- * CPU, memory and devices. Devices (nvidia.com/gpu, aws.amazon.com/neuron, …) go into limits.
- */
-export interface ResourceRequirements1 {
+  readonly canaryTrafficPercent?: number
   /**
-   * Quantities by resource name.
+   * Seconds a request may take, cold start included; 504 after that. Default 300. The cluster's own maximum (max-revision-timeout-seconds in ConfigMap config-defaults of Knative) is checked before anything is applied.
    */
-  readonly limits?: {
-    readonly [k: string]: number | string
+  readonly timeout?: number
+  readonly logger?: Logger
+  readonly batcher?: Batcher
+  /**
+   * Labels for the pods. A change makes a new revision.
+   */
+  readonly labels?: {
+    readonly [k: string]: string
   }
   /**
-   * Quantities by resource name.
+   * Annotations for the pods and for Knative's autoscaler (autoscaling.knative.dev/*). Fields of this object win over annotations of the same meaning. A change makes a new revision.
    */
-  readonly requests?: {
-    readonly [k: string]: number | string
+  readonly annotations?: {
+    readonly [k: string]: string
   }
+  /**
+   * Labels a node must have, e.g. those of an accelerator. Needs Knative's feature kubernetes.podspec-nodeselector.
+   */
+  readonly nodeSelector?: {
+    readonly [k: string]: string
+  }
+  /**
+   * Taints the pods tolerate. Needs Knative's feature kubernetes.podspec-tolerations.
+   */
+  readonly tolerations?: readonly Toleration[]
+  /**
+   * ServiceAccount of the pods, in the same namespace, e.g. one with a cloud role for the model store.
+   */
+  readonly serviceAccountName?: string
+  /**
+   * Node and pod affinity, as in a pod. Needs Knative's feature kubernetes.podspec-affinity.
+   */
+  readonly affinity?: Readonly<Record<string, unknown>>
+  /**
+   * How pods spread, as in a pod. Needs Knative's feature kubernetes.podspec-topologyspreadconstraints.
+   */
+  readonly topologySpreadConstraints?: readonly Readonly<Record<string, unknown>>[]
+  /**
+   * Lines of /etc/hosts, as in a pod. Needs Knative's feature kubernetes.podspec-hostaliases.
+   */
+  readonly hostAliases?: readonly Readonly<Record<string, unknown>>[]
+  /**
+   * RuntimeClass of the pods. Needs Knative's feature kubernetes.podspec-runtimeclassname.
+   */
+  readonly runtimeClassName?: string
+  /**
+   * PriorityClass of the pods. Needs Knative's feature kubernetes.podspec-priorityclassname.
+   */
+  readonly priorityClassName?: string
+  /**
+   * Scheduler of the pods. Needs Knative's feature kubernetes.podspec-schedulername.
+   */
+  readonly schedulerName?: string
+  /**
+   * How the pods resolve names. Needs Knative's feature kubernetes.podspec-dnspolicy.
+   */
+  readonly dnsPolicy?: ("ClusterFirst" | "ClusterFirstWithHostNet" | "Default" | "None")
+  /**
+   * Resolver of the pods, as in a pod. Needs Knative's feature kubernetes.podspec-dnsconfig.
+   */
+  readonly dnsConfig?: Readonly<Record<string, unknown>>
+  /**
+   * Whether the containers see each other's processes. Needs Knative's feature kubernetes.podspec-shareprocessnamespace.
+   */
+  readonly shareProcessNamespace?: boolean
+  /**
+   * Whether the pods use the node's network. Needs Knative's feature kubernetes.podspec-hostnetwork.
+   */
+  readonly hostNetwork?: boolean
+  /**
+   * Whether the pods see the node's processes. Needs Knative's feature kubernetes.podspec-hostpid.
+   */
+  readonly hostPID?: boolean
+  /**
+   * Whether the pods use the node's IPC. Needs Knative's feature kubernetes.podspec-hostipc.
+   */
+  readonly hostIPC?: boolean
+  /**
+   * Whether the pods get an environment variable for each Service. Default false.
+   */
+  readonly enableServiceLinks?: boolean
+  /**
+   * Knative takes false alone, which is the default for models.
+   */
+  readonly automountServiceAccountToken?: boolean
+  /**
+   * Secrets with the keys of private registries. Those of the ServiceAccount count as well.
+   */
+  readonly imagePullSecrets?: readonly SecretName[]
+  /**
+   * Volumes of the pods: emptyDir, secret, configMap and projected always, others with a feature of Knative (persistentVolumeClaim, hostPath, csi, image, ephemeral).
+   */
+  readonly volumes?: readonly Volume[]
+  /**
+   * Security context of the pods: runAsUser, runAsGroup, runAsNonRoot, fsGroup, supplementalGroups, seccompProfile. Needs Knative's feature kubernetes.podspec-securitycontext.
+   */
+  readonly securityContext?: Readonly<Record<string, unknown>>
+  /**
+   * A model server of your own, instead of `model`: the container named kserve-container, else the first. It listens on the port that it names, 8080 by default. Others run beside it. With `model`, a container named transformer-container takes the requests first.
+   */
+  readonly containers?: readonly CustomContainer[]
+  /**
+   * Containers that run before the server. Needs Knative's feature kubernetes.podspec-init-containers.
+   */
+  readonly initContainers?: readonly InitContainer[]
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly serviceAccount?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly nodeName?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly terminationGracePeriodSeconds?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly activeDeadlineSeconds?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly priority?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly preemptionPolicy?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly hostname?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly subdomain?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly setHostnameAsFQDN?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly restartPolicy?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly readinessGates?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly ephemeralContainers?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly overhead?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly os?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly hostUsers?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly hostnameOverride?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly schedulingGates?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly resourceClaims?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly resources?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly schedulingGroup?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly scaleMetricType?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly autoScaling?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly deploymentStrategy?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly storageUris?: unknown
 }
 /**
- * A port.
+ * A server of your own that explains predictions. It has a URL of its own.
  */
-export interface ContainerPort {
+export interface ExplainerSpec {
   /**
-   * Number of the port.
+   * Fewest pods. 0, the default, lets the service go to zero after a time without requests; the next request starts a pod.
    */
-  readonly containerPort: number
+  readonly minReplicas?: number
   /**
-   * Protocol: http1 (default) or h2c for gRPC.
+   * Most pods. 0, the default, means no limit of its own.
    */
-  readonly name?: ("http1" | "h2c")
+  readonly maxReplicas?: number
   /**
-   * TCP.
+   * What is compared with scaleTarget: `concurrency` (requests in flight per pod, the default) or `rps` (requests a second per pod).
    */
-  readonly protocol?: "TCP"
+  readonly scaleMetric?: ("concurrency" | "rps" | "cpu" | "memory")
+  /**
+   * Load of one pod that the autoscaler aims at, in units of scaleMetric. Default: Knative's (100 requests in flight, or 200 a second).
+   */
+  readonly scaleTarget?: number
+  /**
+   * Most requests that one pod works on at once; more wait in front of it. 0, the default, means no limit. Changing it makes a new revision.
+   */
+  readonly containerConcurrency?: number
+  /**
+   * Share of the requests, in percent, that the newest revision gets; the rest stays with the stable one, under the tag `prev`. 0 rolls back, 100 or absent promotes. The first revision gets everything. While set, it holds a `rollout` at that share.
+   */
+  readonly canaryTrafficPercent?: number
+  /**
+   * Seconds a request may take, cold start included; 504 after that. Default 300. The cluster's own maximum (max-revision-timeout-seconds in ConfigMap config-defaults of Knative) is checked before anything is applied.
+   */
+  readonly timeout?: number
+  readonly logger?: Logger
+  readonly batcher?: Batcher
+  /**
+   * Labels for the pods. A change makes a new revision.
+   */
+  readonly labels?: {
+    readonly [k: string]: string
+  }
+  /**
+   * Annotations for the pods and for Knative's autoscaler (autoscaling.knative.dev/*). Fields of this object win over annotations of the same meaning. A change makes a new revision.
+   */
+  readonly annotations?: {
+    readonly [k: string]: string
+  }
+  /**
+   * Labels a node must have, e.g. those of an accelerator. Needs Knative's feature kubernetes.podspec-nodeselector.
+   */
+  readonly nodeSelector?: {
+    readonly [k: string]: string
+  }
+  /**
+   * Taints the pods tolerate. Needs Knative's feature kubernetes.podspec-tolerations.
+   */
+  readonly tolerations?: readonly Toleration[]
+  /**
+   * ServiceAccount of the pods, in the same namespace, e.g. one with a cloud role for the model store.
+   */
+  readonly serviceAccountName?: string
+  /**
+   * Node and pod affinity, as in a pod. Needs Knative's feature kubernetes.podspec-affinity.
+   */
+  readonly affinity?: Readonly<Record<string, unknown>>
+  /**
+   * How pods spread, as in a pod. Needs Knative's feature kubernetes.podspec-topologyspreadconstraints.
+   */
+  readonly topologySpreadConstraints?: readonly Readonly<Record<string, unknown>>[]
+  /**
+   * Lines of /etc/hosts, as in a pod. Needs Knative's feature kubernetes.podspec-hostaliases.
+   */
+  readonly hostAliases?: readonly Readonly<Record<string, unknown>>[]
+  /**
+   * RuntimeClass of the pods. Needs Knative's feature kubernetes.podspec-runtimeclassname.
+   */
+  readonly runtimeClassName?: string
+  /**
+   * PriorityClass of the pods. Needs Knative's feature kubernetes.podspec-priorityclassname.
+   */
+  readonly priorityClassName?: string
+  /**
+   * Scheduler of the pods. Needs Knative's feature kubernetes.podspec-schedulername.
+   */
+  readonly schedulerName?: string
+  /**
+   * How the pods resolve names. Needs Knative's feature kubernetes.podspec-dnspolicy.
+   */
+  readonly dnsPolicy?: ("ClusterFirst" | "ClusterFirstWithHostNet" | "Default" | "None")
+  /**
+   * Resolver of the pods, as in a pod. Needs Knative's feature kubernetes.podspec-dnsconfig.
+   */
+  readonly dnsConfig?: Readonly<Record<string, unknown>>
+  /**
+   * Whether the containers see each other's processes. Needs Knative's feature kubernetes.podspec-shareprocessnamespace.
+   */
+  readonly shareProcessNamespace?: boolean
+  /**
+   * Whether the pods use the node's network. Needs Knative's feature kubernetes.podspec-hostnetwork.
+   */
+  readonly hostNetwork?: boolean
+  /**
+   * Whether the pods see the node's processes. Needs Knative's feature kubernetes.podspec-hostpid.
+   */
+  readonly hostPID?: boolean
+  /**
+   * Whether the pods use the node's IPC. Needs Knative's feature kubernetes.podspec-hostipc.
+   */
+  readonly hostIPC?: boolean
+  /**
+   * Whether the pods get an environment variable for each Service. Default false.
+   */
+  readonly enableServiceLinks?: boolean
+  /**
+   * Knative takes false alone, which is the default for models.
+   */
+  readonly automountServiceAccountToken?: boolean
+  /**
+   * Secrets with the keys of private registries. Those of the ServiceAccount count as well.
+   */
+  readonly imagePullSecrets?: readonly SecretName[]
+  /**
+   * Volumes of the pods: emptyDir, secret, configMap and projected always, others with a feature of Knative (persistentVolumeClaim, hostPath, csi, image, ephemeral).
+   */
+  readonly volumes?: readonly Volume[]
+  /**
+   * Security context of the pods: runAsUser, runAsGroup, runAsNonRoot, fsGroup, supplementalGroups, seccompProfile. Needs Knative's feature kubernetes.podspec-securitycontext.
+   */
+  readonly securityContext?: Readonly<Record<string, unknown>>
+  /**
+   * A model server of your own, instead of `model`: the container named kserve-container, else the first. It listens on the port that it names, 8080 by default. Others run beside it. With `model`, a container named transformer-container takes the requests first.
+   */
+  readonly containers?: readonly CustomContainer[]
+  /**
+   * Containers that run before the server. Needs Knative's feature kubernetes.podspec-init-containers.
+   */
+  readonly initContainers?: readonly InitContainer[]
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly serviceAccount?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly nodeName?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly terminationGracePeriodSeconds?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly activeDeadlineSeconds?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly priority?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly preemptionPolicy?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly hostname?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly subdomain?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly setHostnameAsFQDN?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly restartPolicy?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly readinessGates?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly ephemeralContainers?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly overhead?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly os?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly hostUsers?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly hostnameOverride?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly schedulingGates?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly resourceClaims?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly resources?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly schedulingGroup?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly scaleMetricType?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly autoScaling?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly deploymentStrategy?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly art?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly alibi?: unknown
+  /**
+   * KServe's field, not taken: the condition that refuses it says why and what to do instead.
+   */
+  readonly aix?: unknown
 }
 /**
  * What is served now. Written by the controller alone.

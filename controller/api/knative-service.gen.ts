@@ -61,6 +61,14 @@ export interface KnativeServiceTemplate {
  */
 export interface KnativeServicePodSpec {
   /**
+   * This is accessible behind a feature flag - kubernetes.podspec-affinity
+   */
+  readonly affinity?: Readonly<Record<string, unknown>>
+  /**
+   * AutomountServiceAccountToken indicates whether a service account token should be automatically mounted.
+   */
+  readonly automountServiceAccountToken?: boolean
+  /**
    * ContainerConcurrency specifies the maximum allowed in-flight (concurrent)
    * requests per container of the Revision.  Defaults to `0` which means
    * concurrency to the application is not limited, and the system decides the
@@ -68,30 +76,59 @@ export interface KnativeServicePodSpec {
    */
   readonly containerConcurrency?: number
   /**
-   * TimeoutSeconds is the maximum duration in seconds that the request instance
-   * is allowed to respond to a request. If unspecified, a system default will
-   * be provided.
+   * This is accessible behind a feature flag - kubernetes.podspec-dnsconfig
    */
-  readonly timeoutSeconds?: number
+  readonly dnsConfig?: Readonly<Record<string, unknown>>
   /**
-   * ResponseStartTimeoutSeconds is the maximum duration in seconds that the request
-   * routing layer will wait for a request delivered to a container to begin
-   * sending any network traffic.
+   * This is accessible behind a feature flag - kubernetes.podspec-dnspolicy
    */
-  readonly responseStartTimeoutSeconds?: number
+  readonly dnsPolicy?: string
   /**
    * EnableServiceLinks indicates whether information aboutservices should be injected into pod's environment variables, matching the syntax of Docker links. Optional: Knative defaults this to false.
    */
   readonly enableServiceLinks?: boolean
   /**
-   * AutomountServiceAccountToken indicates whether a service account token should be automatically mounted.
+   * This is accessible behind a feature flag - kubernetes.podspec-hostaliases
+   * 
+   * Items: This is accessible behind a feature flag - kubernetes.podspec-hostaliases
    */
-  readonly automountServiceAccountToken?: boolean
+  readonly hostAliases?: readonly Readonly<Record<string, unknown>>[]
   /**
-   * ServiceAccountName is the name of the ServiceAccount to use to run this pod.
-   * More info: https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/
+   * This is accessible behind a feature flag - kubernetes.podspec-hostipc
    */
-  readonly serviceAccountName?: string
+  readonly hostIPC?: boolean
+  /**
+   * This is accessible behind a feature flag - kubernetes.podspec-hostnetwork
+   */
+  readonly hostNetwork?: boolean
+  /**
+   * This is accessible behind a feature flag - kubernetes.podspec-hostpid
+   */
+  readonly hostPID?: boolean
+  /**
+   * ImagePullSecrets is an optional list of references to secrets in the same namespace to use for pulling any of the images used by this PodSpec.
+   * If specified, these secrets will be passed to individual puller implementations for them to use.
+   * More info: https://kubernetes.io/docs/concepts/containers/images#specifying-imagepullsecrets-on-a-pod
+   * 
+   * Items: LocalObjectReference contains enough information to let you locate the
+   * referenced object inside the same namespace.
+   */
+  readonly imagePullSecrets?: readonly {
+    /**
+     * Name of the referent.
+     * This field is effectively required, but due to backwards compatibility is
+     * allowed to be empty. Instances of this type with an empty value here are
+     * almost certainly wrong.
+     * More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#names
+     */
+    readonly name?: string
+  }[]
+  /**
+   * This is accessible behind a feature flag - kubernetes.podspec-init-containers
+   * 
+   * Items: This is accessible behind a feature flag - kubernetes.podspec-init-containers
+   */
+  readonly initContainers?: readonly Readonly<Record<string, unknown>>[]
   /**
    * This is accessible behind a feature flag - kubernetes.podspec-nodeselector
    */
@@ -99,11 +136,54 @@ export interface KnativeServicePodSpec {
     readonly [k: string]: string
   }
   /**
+   * This is accessible behind a feature flag - kubernetes.podspec-priorityclassname
+   */
+  readonly priorityClassName?: string
+  /**
+   * ResponseStartTimeoutSeconds is the maximum duration in seconds that the request
+   * routing layer will wait for a request delivered to a container to begin
+   * sending any network traffic.
+   */
+  readonly responseStartTimeoutSeconds?: number
+  /**
+   * This is accessible behind a feature flag - kubernetes.podspec-runtimeclassname
+   */
+  readonly runtimeClassName?: string
+  /**
+   * This is accessible behind a feature flag - kubernetes.podspec-schedulername
+   */
+  readonly schedulerName?: string
+  /**
+   * This is accessible behind a feature flag - kubernetes.podspec-securitycontext
+   */
+  readonly securityContext?: Readonly<Record<string, unknown>>
+  /**
+   * ServiceAccountName is the name of the ServiceAccount to use to run this pod.
+   * More info: https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/
+   */
+  readonly serviceAccountName?: string
+  /**
+   * This is accessible behind a feature flag - kubernetes.podspec-shareprocessnamespace
+   */
+  readonly shareProcessNamespace?: boolean
+  /**
+   * TimeoutSeconds is the maximum duration in seconds that the request instance
+   * is allowed to respond to a request. If unspecified, a system default will
+   * be provided.
+   */
+  readonly timeoutSeconds?: number
+  /**
    * This is accessible behind a feature flag - kubernetes.podspec-tolerations
    * 
    * Items: This is accessible behind a feature flag - kubernetes.podspec-tolerations
    */
   readonly tolerations?: readonly Readonly<Record<string, unknown>>[]
+  /**
+   * This is accessible behind a feature flag - kubernetes.podspec-topologyspreadconstraints
+   * 
+   * Items: This is accessible behind a feature flag - kubernetes.podspec-topologyspreadconstraints
+   */
+  readonly topologySpreadConstraints?: readonly Readonly<Record<string, unknown>>[]
   /**
    * List of volumes that can be mounted by containers belonging to the pod.
    * More info: https://kubernetes.io/docs/concepts/storage/volumes
@@ -122,19 +202,296 @@ export interface KnativeServicePodSpec {
  */
 export interface KnativeServiceVolume {
   /**
+   * configMap represents a configMap that should populate this volume
+   */
+  readonly configMap?: {
+    /**
+     * defaultMode is optional: mode bits used to set permissions on created files by default.
+     * Must be an octal value between 0000 and 0777 or a decimal value between 0 and 511.
+     * YAML accepts both octal and decimal values, JSON requires decimal values for mode bits.
+     * Defaults to 0644.
+     * Directories within the path are not affected by this setting.
+     * This might be in conflict with other options that affect the file
+     * mode, like fsGroup, and the result can be other mode bits set.
+     */
+    readonly defaultMode?: number
+    /**
+     * items if unspecified, each key-value pair in the Data field of the referenced
+     * ConfigMap will be projected into the volume as a file whose name is the
+     * key and content is the value. If specified, the listed keys will be
+     * projected into the specified paths, and unlisted keys will not be
+     * present. If a key is specified which is not present in the ConfigMap,
+     * the volume setup will error unless it is marked optional. Paths must be
+     * relative and may not contain the '..' path or start with '..'.
+     * 
+     * Items: Maps a string key to a path within a volume.
+     */
+    readonly items?: readonly {
+      /**
+       * key is the key to project.
+       */
+      readonly key: string
+      /**
+       * mode is Optional: mode bits used to set permissions on this file.
+       * Must be an octal value between 0000 and 0777 or a decimal value between 0 and 511.
+       * YAML accepts both octal and decimal values, JSON requires decimal values for mode bits.
+       * If not specified, the volume defaultMode will be used.
+       * This might be in conflict with other options that affect the file
+       * mode, like fsGroup, and the result can be other mode bits set.
+       */
+      readonly mode?: number
+      /**
+       * path is the relative path of the file to map the key to.
+       * May not be an absolute path.
+       * May not contain the path element '..'.
+       * May not start with the string '..'.
+       */
+      readonly path: string
+    }[]
+    /**
+     * Name of the referent.
+     * This field is effectively required, but due to backwards compatibility is
+     * allowed to be empty. Instances of this type with an empty value here are
+     * almost certainly wrong.
+     * More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#names
+     */
+    readonly name?: string
+    /**
+     * optional specify whether the ConfigMap or its keys must be defined
+     */
+    readonly optional?: boolean
+  }
+  /**
+   * This is accessible behind a feature flag - kubernetes.podspec-volumes-csi
+   */
+  readonly csi?: Readonly<Record<string, unknown>>
+  /**
+   * This is accessible behind a feature flag - kubernetes.podspec-volumes-emptydir
+   */
+  readonly emptyDir?: Readonly<Record<string, unknown>>
+  /**
+   * This is accessible behind a feature flag - kubernetes.podspec-volumes-hostpath
+   */
+  readonly hostPath?: Readonly<Record<string, unknown>>
+  /**
+   * This is accessible behind a feature flag - kubernetes.podspec-volumes-image
+   */
+  readonly image?: Readonly<Record<string, unknown>>
+  /**
    * name of the volume.
    * Must be a DNS_LABEL and unique within the pod.
    * More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#names
    */
   readonly name: string
   /**
-   * This is accessible behind a feature flag - kubernetes.podspec-volumes-emptydir
-   */
-  readonly emptyDir?: Readonly<Record<string, unknown>>
-  /**
    * This is accessible behind a feature flag - kubernetes.podspec-persistent-volume-claim
    */
   readonly persistentVolumeClaim?: Readonly<Record<string, unknown>>
+  /**
+   * projected items for all in one resources secrets, configmaps, and downward API
+   */
+  readonly projected?: {
+    /**
+     * defaultMode are the mode bits used to set permissions on created files by default.
+     * Must be an octal value between 0000 and 0777 or a decimal value between 0 and 511.
+     * YAML accepts both octal and decimal values, JSON requires decimal values for mode bits.
+     * Directories within the path are not affected by this setting.
+     * This might be in conflict with other options that affect the file
+     * mode, like fsGroup, and the result can be other mode bits set.
+     */
+    readonly defaultMode?: number
+    /**
+     * sources is the list of volume projections. Each entry in this list
+     * handles one source.
+     * 
+     * Items: Projection that may be projected along with other supported volume types.
+     * Exactly one of these fields must be set.
+     */
+    readonly sources?: readonly {
+      /**
+       * configMap information about the configMap data to project
+       */
+      readonly configMap?: {
+        /**
+         * items if unspecified, each key-value pair in the Data field of the referenced
+         * ConfigMap will be projected into the volume as a file whose name is the
+         * key and content is the value. If specified, the listed keys will be
+         * projected into the specified paths, and unlisted keys will not be
+         * present. If a key is specified which is not present in the ConfigMap,
+         * the volume setup will error unless it is marked optional. Paths must be
+         * relative and may not contain the '..' path or start with '..'.
+         * 
+         * Items: Maps a string key to a path within a volume.
+         */
+        readonly items?: readonly {
+          /**
+           * key is the key to project.
+           */
+          readonly key: string
+          /**
+           * mode is Optional: mode bits used to set permissions on this file.
+           * Must be an octal value between 0000 and 0777 or a decimal value between 0 and 511.
+           * YAML accepts both octal and decimal values, JSON requires decimal values for mode bits.
+           * If not specified, the volume defaultMode will be used.
+           * This might be in conflict with other options that affect the file
+           * mode, like fsGroup, and the result can be other mode bits set.
+           */
+          readonly mode?: number
+          /**
+           * path is the relative path of the file to map the key to.
+           * May not be an absolute path.
+           * May not contain the path element '..'.
+           * May not start with the string '..'.
+           */
+          readonly path: string
+        }[]
+        /**
+         * Name of the referent.
+         * This field is effectively required, but due to backwards compatibility is
+         * allowed to be empty. Instances of this type with an empty value here are
+         * almost certainly wrong.
+         * More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#names
+         */
+        readonly name?: string
+        /**
+         * optional specify whether the ConfigMap or its keys must be defined
+         */
+        readonly optional?: boolean
+      }
+      /**
+       * downwardAPI information about the downwardAPI data to project
+       */
+      readonly downwardAPI?: {
+        /**
+         * Items is a list of DownwardAPIVolume file
+         * 
+         * Items: DownwardAPIVolumeFile represents information to create the file containing the pod field
+         */
+        readonly items?: readonly {
+          /**
+           * Required: Selects a field of the pod: only annotations, labels, name, namespace and uid are supported.
+           */
+          readonly fieldRef?: {
+            /**
+             * Version of the schema the FieldPath is written in terms of, defaults to "v1".
+             */
+            readonly apiVersion?: string
+            /**
+             * Path of the field to select in the specified API version.
+             */
+            readonly fieldPath: string
+          }
+          /**
+           * Optional: mode bits used to set permissions on this file, must be an octal value
+           * between 0000 and 0777 or a decimal value between 0 and 511.
+           * YAML accepts both octal and decimal values, JSON requires decimal values for mode bits.
+           * If not specified, the volume defaultMode will be used.
+           * This might be in conflict with other options that affect the file
+           * mode, like fsGroup, and the result can be other mode bits set.
+           */
+          readonly mode?: number
+          /**
+           * Required: Path is  the relative path name of the file to be created. Must not be absolute or contain the '..' path. Must be utf-8 encoded. The first item of the relative path must not start with '..'
+           */
+          readonly path: string
+          /**
+           * Selects a resource of the container: only resources limits and requests
+           * (limits.cpu, limits.memory, requests.cpu and requests.memory) are currently supported.
+           */
+          readonly resourceFieldRef?: {
+            /**
+             * Container name: required for volumes, optional for env vars
+             */
+            readonly containerName?: string
+            /**
+             * Specifies the output format of the exposed resources, defaults to "1"
+             */
+            readonly divisor?: number | string
+            /**
+             * Required: resource to select
+             */
+            readonly resource: string
+          }
+        }[]
+      }
+      /**
+       * secret information about the secret data to project
+       */
+      readonly secret?: {
+        /**
+         * items if unspecified, each key-value pair in the Data field of the referenced
+         * Secret will be projected into the volume as a file whose name is the
+         * key and content is the value. If specified, the listed keys will be
+         * projected into the specified paths, and unlisted keys will not be
+         * present. If a key is specified which is not present in the Secret,
+         * the volume setup will error unless it is marked optional. Paths must be
+         * relative and may not contain the '..' path or start with '..'.
+         * 
+         * Items: Maps a string key to a path within a volume.
+         */
+        readonly items?: readonly {
+          /**
+           * key is the key to project.
+           */
+          readonly key: string
+          /**
+           * mode is Optional: mode bits used to set permissions on this file.
+           * Must be an octal value between 0000 and 0777 or a decimal value between 0 and 511.
+           * YAML accepts both octal and decimal values, JSON requires decimal values for mode bits.
+           * If not specified, the volume defaultMode will be used.
+           * This might be in conflict with other options that affect the file
+           * mode, like fsGroup, and the result can be other mode bits set.
+           */
+          readonly mode?: number
+          /**
+           * path is the relative path of the file to map the key to.
+           * May not be an absolute path.
+           * May not contain the path element '..'.
+           * May not start with the string '..'.
+           */
+          readonly path: string
+        }[]
+        /**
+         * Name of the referent.
+         * This field is effectively required, but due to backwards compatibility is
+         * allowed to be empty. Instances of this type with an empty value here are
+         * almost certainly wrong.
+         * More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#names
+         */
+        readonly name?: string
+        /**
+         * optional field specify whether the Secret or its key must be defined
+         */
+        readonly optional?: boolean
+      }
+      /**
+       * serviceAccountToken is information about the serviceAccountToken data to project
+       */
+      readonly serviceAccountToken?: {
+        /**
+         * audience is the intended audience of the token. A recipient of a token
+         * must identify itself with an identifier specified in the audience of the
+         * token, and otherwise should reject the token. The audience defaults to the
+         * identifier of the apiserver.
+         */
+        readonly audience?: string
+        /**
+         * expirationSeconds is the requested duration of validity of the service
+         * account token. As the token approaches expiration, the kubelet volume
+         * plugin will proactively rotate the service account token. The kubelet will
+         * start trying to rotate the token if the token is older than 80 percent of
+         * its time to live or if the token is older than 24 hours.Defaults to 1 hour
+         * and must be at least 10 minutes.
+         */
+        readonly expirationSeconds?: number
+        /**
+         * path is the path relative to the mount point of the file to project the
+         * token into.
+         */
+        readonly path: string
+      }
+    }[]
+  }
   /**
    * secret represents a secret that should populate this volume.
    * More info: https://kubernetes.io/docs/concepts/storage/volumes#secret
@@ -326,6 +683,57 @@ export interface KnativeServiceContainer {
          */
         readonly optional?: boolean
       }
+    }
+  }[]
+  /**
+   * List of sources to populate environment variables in the container.
+   * The keys defined within a source may consist of any printable ASCII characters except '='.
+   * When a key exists in multiple
+   * sources, the value associated with the last source will take precedence.
+   * Values defined by an Env with a duplicate key will take precedence.
+   * Cannot be updated.
+   * 
+   * Items: EnvFromSource represents the source of a set of ConfigMaps or Secrets
+   */
+  readonly envFrom?: readonly {
+    /**
+     * The ConfigMap to select from
+     */
+    readonly configMapRef?: {
+      /**
+       * Name of the referent.
+       * This field is effectively required, but due to backwards compatibility is
+       * allowed to be empty. Instances of this type with an empty value here are
+       * almost certainly wrong.
+       * More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#names
+       */
+      readonly name?: string
+      /**
+       * Specify whether the ConfigMap must be defined
+       */
+      readonly optional?: boolean
+    }
+    /**
+     * Optional text to prepend to the name of each environment variable.
+     * May consist of any printable ASCII characters except '='.
+     */
+    readonly prefix?: string
+    /**
+     * The Secret to select from
+     */
+    readonly secretRef?: {
+      /**
+       * Name of the referent.
+       * This field is effectively required, but due to backwards compatibility is
+       * allowed to be empty. Instances of this type with an empty value here are
+       * almost certainly wrong.
+       * More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#names
+       */
+      readonly name?: string
+      /**
+       * Specify whether the Secret must be defined
+       */
+      readonly optional?: boolean
     }
   }[]
   /**

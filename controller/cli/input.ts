@@ -37,7 +37,8 @@ export function readSchema(installation: string): Schema {
   if (!existsSync(file)) {
     throw new CliError(EXIT.software, `${file} is missing: this installation is incomplete`);
   }
-  const crd = parse(readFileSync(file, "utf8")) as {
+  // It is full of aliases, which yaml takes for an attack from a hundred on.
+  const crd = parse(readFileSync(file, "utf8"), { maxAliasCount: -1 }) as {
     spec: { versions: { schema: { openAPIV3Schema: Schema } }[] };
   };
   const [version] = crd.spec.versions;

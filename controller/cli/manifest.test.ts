@@ -6,7 +6,7 @@ import { parseManifests } from "./manifest.ts";
 import type { Schema } from "./schema.ts";
 
 const crdFile = new URL("../../crds/inferenceservice.yaml", import.meta.url);
-const crd = parse(readFileSync(crdFile, "utf8")) as {
+const crd = parse(readFileSync(crdFile, "utf8"), { maxAliasCount: -1 }) as {
   spec: { versions: [{ schema: { openAPIV3Schema: Schema } }] };
 };
 const schema = crd.spec.versions[0].schema.openAPIV3Schema;

@@ -100,5 +100,5 @@ function environmentOf(env: readonly EnvVar[] | undefined): Environment {
     name,
     ...(value === undefined ? {} : { value }),
     ...(valueFrom === undefined ? {} : { valueFrom }),
-  }));
+  })) as unknown as Environment;
 }

@@ -10,6 +10,7 @@ import type { PerComponent } from "../api/names.ts";
 import { unusedDevice } from "./accelerator.ts";
 import { componentService, type ComponentRequest } from "./component.ts";
 import type { PredictorDefaults } from "./container.ts";
+import { customRequest } from "./custom.ts";
 import { deviceFault } from "./extended-resources.ts";
 import type { ClusterFacts } from "./facts.ts";
 import { predictorRequest } from "./predictor.ts";
@@ -66,5 +67,10 @@ function distinct(warnings: readonly Warning[]): readonly Warning[] {
 
 /** One for each component, or why it cannot be. */
 function requests({ isvc, defaults }: DesiredInput): readonly (ComponentRequest | Refusal)[] {
-  return [predictorRequest(isvc, defaults)];
+  const { transformer, explainer } = isvc.spec;
+  return [
+    predictorRequest(isvc, defaults),
+    ...(transformer === undefined ? [] : [customRequest(isvc, "transformer", transformer)]),
+    ...(explainer === undefined ? [] : [customRequest(isvc, "explainer", explainer)]),
+  ];
 }

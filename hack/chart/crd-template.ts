@@ -16,7 +16,7 @@ interface Crd {
  * braces are escaped, since Helm would take them for its own.
  */
 export function crdTemplate(crdYaml: string, origin: string): string {
-  const crd = parse(crdYaml) as Crd;
+  const crd = parse(crdYaml, { maxAliasCount: -1 }) as Crd;
   const own = Object.entries(crd.metadata.annotations ?? {}).map(
     ([key, value]) => `${templateText(key)} ${templateText(value)}`,
   );

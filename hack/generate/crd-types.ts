@@ -67,26 +67,43 @@ function withMetadata(schema: JSONSchema): JSONSchema {
     kind: { type: "string" },
     metadata: { tsType: "ObjectMeta" },
   };
-  return plain(copy) as JSONSchema;
+  return plain(copy, new Map()) as JSONSchema;
 }
 
-/** Drops what TypeScript cannot say and what would give duplicate or odd types. */
-function plain(node: unknown): unknown {
-  if (Array.isArray(node)) {
-    return node.map(plain);
-  }
+/**
+ * Drops what TypeScript cannot say and what would give duplicate or odd types. What is one object
+ * in the source (a YAML alias) stays one, so that it becomes one type.
+ */
+function plain(node: unknown, seen: Map<object, unknown>): unknown {
   if (typeof node !== "object" || node === null) {
     return node;
   }
-  const object = node as Record<string, unknown>;
+  const known = seen.get(node);
+  if (known !== undefined) {
+    return known;
+  }
+  const copy = Array.isArray(node)
+    ? node.map((item) => plain(item, seen))
+    : plainObject(node as Readonly<Record<string, unknown>>, seen);
+  seen.set(node, copy);
+  return copy;
+}
+
+function plainObject(
+  object: Readonly<Record<string, unknown>>,
+  seen: Map<object, unknown>,
+): Readonly<Record<string, unknown>> {
   if (object["x-kubernetes-int-or-string"] === true) {
     return { tsType: "number | string", description: object["description"] };
   }
   if (object["x-kubernetes-preserve-unknown-fields"] === true && !("properties" in object)) {
+    if (!("type" in object)) {
+      return { tsType: "unknown", description: object["description"] };
+    }
     return { tsType: "Readonly<Record<string, unknown>>", description: object["description"] };
   }
   const kept = Object.entries(object).filter(([key]) => !DROPPED.has(key));
-  return Object.fromEntries(kept.map(([key, value]) => [key, plain(value)]));
+  return Object.fromEntries(kept.map(([key, value]) => [key, plain(value, seen)]));
 }
 
 // Bounds are the API server's to check; as types they would become tuples and unreadable unions.

@@ -17,7 +17,7 @@ const CONTAINER: Keep = {
   title: "Container",
   fields: Object.fromEntries(
     (
-      "name image imagePullPolicy command args workingDir env ports resources readinessProbe livenessProbe " +
+      "name image imagePullPolicy command args workingDir env envFrom ports resources readinessProbe livenessProbe " +
       "startupProbe securityContext volumeMounts terminationMessagePath terminationMessagePolicy"
     )
       .split(" ")
@@ -40,18 +40,30 @@ const SERVICE: Keep = {
             spec: {
               title: "PodSpec",
               fields: {
-                containerConcurrency: ALL,
-                timeoutSeconds: ALL,
-                responseStartTimeoutSeconds: ALL,
-                enableServiceLinks: ALL,
+                affinity: ALL,
                 automountServiceAccountToken: ALL,
-                serviceAccountName: ALL,
+                containerConcurrency: ALL,
+                dnsConfig: ALL,
+                dnsPolicy: ALL,
+                enableServiceLinks: ALL,
+                hostAliases: ALL,
+                hostIPC: ALL,
+                hostNetwork: ALL,
+                hostPID: ALL,
+                imagePullSecrets: ALL,
+                initContainers: ALL,
                 nodeSelector: ALL,
+                priorityClassName: ALL,
+                responseStartTimeoutSeconds: ALL,
+                runtimeClassName: ALL,
+                schedulerName: ALL,
+                securityContext: ALL,
+                serviceAccountName: ALL,
+                shareProcessNamespace: ALL,
+                timeoutSeconds: ALL,
                 tolerations: ALL,
-                volumes: {
-                  title: "Volume",
-                  fields: { name: ALL, emptyDir: ALL, persistentVolumeClaim: ALL, secret: ALL },
-                },
+                topologySpreadConstraints: ALL,
+                volumes: { title: "Volume" },
                 containers: CONTAINER,
               },
             },

@@ -25,7 +25,7 @@ interface Crd {
 
 /** The schema that objects of this CRD are stored by. */
 function storedSchema(text: string): JSONSchema {
-  const crd = parse(text) as Crd;
+  const crd = parse(text, { maxAliasCount: -1 }) as Crd;
   const version = crd.spec.versions.find((candidate) => candidate.storage);
   if (version === undefined) {
     throw new Error(`CRD ${crd.spec.names.kind} has no storage version`);

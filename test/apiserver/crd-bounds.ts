@@ -64,9 +64,15 @@ export function boundRows(
   return [...own, ...missing, ...inner];
 }
 
-/** Paths of all properties of a schema; `*` stands for items and free keys. */
+/**
+ * Paths of all properties of a schema; `*` stands for items and free keys. One without a type bounds
+ * nothing and is left out: it is there to be refused by the controller.
+ */
 export function propertyPaths(schema: Schema, path: string = ""): readonly string[] {
-  const named = Object.entries(schema.properties ?? {}).flatMap(([name, below]) => [
+  const bounded = Object.entries(schema.properties ?? {}).filter(
+    ([, below]) => below.type !== undefined || below["x-kubernetes-int-or-string"] === true,
+  );
+  const named = bounded.flatMap(([name, below]) => [
     `${path}.${name}`,
     ...propertyPaths(below, `${path}.${name}`),
   ]);
@@ -191,7 +197,9 @@ function items(example: unknown, count: number): readonly unknown[] {
   const [first] = example as readonly unknown[];
   const isNamed = typeof first === "object" && first !== null && "name" in first;
   return Array.from({ length: count }, (_, at) =>
-    isNamed && count > 1 ? { ...first, name: `name-${at}` } : first,
+    isNamed && count > 1
+      ? { ...first, name: `name-${at}`, ...("mountPath" in first ? { mountPath: `/${at}` } : {}) }
+      : first,
   );
 }
 

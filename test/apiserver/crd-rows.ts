@@ -18,32 +18,97 @@ const env = [
   { name: "PLAIN", value: "text" },
   { name: "FROM_SECRET", valueFrom: { secretKeyRef: keyRef } },
   { name: "FROM_CONFIG_MAP", valueFrom: { configMapKeyRef: keyRef } },
+  { name: "FROM_POD", valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.name" } } },
+  {
+    name: "FROM_RESOURCES",
+    valueFrom: {
+      resourceFieldRef: { containerName: "server", resource: "limits.memory", divisor: "1Mi" },
+    },
+  },
 ];
 const resources = { limits: { memory: "1Gi", "nvidia.com/gpu": 1 }, requests: { cpu: "100m" } };
 const probe = { httpGet: { path: "/ready" } };
 
+/** What a container of a model and one of the user's own have in common. */
+const containerFields: Fields = {
+  imagePullPolicy: "IfNotPresent",
+  command: ["/server"],
+  args: ["--verbose"],
+  workingDir: "/",
+  env,
+  envFrom: [
+    { prefix: "A_", secretRef: { name: "a", optional: true } },
+    { prefix: "B_", configMapRef: { name: "b", optional: true } },
+  ],
+  resources,
+  ports: [{ containerPort: 9000, name: "http1", protocol: "TCP" }],
+  readinessProbe: probe,
+  livenessProbe: probe,
+  startupProbe: probe,
+  securityContext: { runAsNonRoot: true },
+  volumeMounts: [
+    { name: "v", mountPath: "/v", subPath: "s", readOnly: true, mountPropagation: "None" },
+  ],
+  terminationMessagePath: "/dev/termination-log",
+  terminationMessagePolicy: "File",
+};
+
+/** What predictor, transformer and explainer have in common. */
+const componentFields: Fields = {
+  minReplicas: 1,
+  maxReplicas: 0,
+  scaleMetric: "concurrency",
+  scaleTarget: 8,
+  containerConcurrency: 16,
+  timeout: 60,
+  canaryTrafficPercent: 10,
+  logger: {
+    url: "http://sink.example.com",
+    mode: "all",
+    sample: 10,
+    metadataHeaders: ["x-request-id"],
+    metadataAnnotations: ["team"],
+  },
+  batcher: { maxBatchSize: 8, maxLatency: 5, timeout: 60 },
+  labels: { team: "a" },
+  annotations: { "example.com/note": "b" },
+  nodeSelector: { "example.com/pool": "c" },
+  tolerations: [
+    { key: "d", operator: "Equal", value: "e", effect: "NoExecute", tolerationSeconds: 60 },
+  ],
+  serviceAccountName: "store-reader",
+  affinity: { nodeAffinity: {} },
+  topologySpreadConstraints: [{ maxSkew: 1 }],
+  hostAliases: [{ ip: "192.0.2.1" }],
+  runtimeClassName: "gvisor",
+  priorityClassName: "high",
+  schedulerName: "other",
+  dnsPolicy: "Default",
+  dnsConfig: { searches: ["example.com"] },
+  securityContext: { runAsNonRoot: true },
+  shareProcessNamespace: true,
+  hostNetwork: false,
+  hostPID: false,
+  hostIPC: false,
+  enableServiceLinks: false,
+  automountServiceAccountToken: false,
+  imagePullSecrets: [{ name: "registry" }],
+  volumes: [{ name: "v", emptyDir: {} }],
+  initContainers: [{ name: "first", image: "example.com/first:1" }],
+};
+
+const storage = { key: "minio", path: "iris", parameters: { bucket: "models" } };
+
 /** Every field that goes with `model`. */
 export const MODEL_EXAMPLE: Fields = {
   predictor: {
-    minReplicas: 1,
-    maxReplicas: 0,
-    scaleMetric: "concurrency",
-    scaleTarget: 8,
-    containerConcurrency: 16,
-    timeout: 60,
-    canaryTrafficPercent: 10,
+    ...componentFields,
     rollout: {
       strategy: "Gradual",
       steps: [{ percent: 100, duration: "5m" }],
       gate: { maxErrorRatio: 0.5, maxLatencyP95: "250ms", minRequests: 50 },
     },
-    labels: { team: "a" },
-    annotations: { "example.com/note": "b" },
-    nodeSelector: { "example.com/pool": "c" },
-    tolerations: [
-      { key: "d", operator: "Equal", value: "e", effect: "NoExecute", tolerationSeconds: 60 },
-    ],
-    startupTimeout: 900,
+    startupTimeout: 600,
     accelerator: {
       type: "google-tpu",
       count: 4,
@@ -52,40 +117,44 @@ export const MODEL_EXAMPLE: Fields = {
       resourceName: "google.com/tpu",
       sharedMemory: "1Gi",
     },
-    serviceAccountName: "store-reader",
+    storageUris: [{ uri: "pvc://claim/path", mountPath: "/more" }],
     model: {
       modelFormat: { name: "onnx", version: "1" },
       storageUri: "s3://models/iris",
+      storage,
       protocolVersion: "v2",
       runtime: "onnxruntime",
-      env,
+      runtimeVersion: "1.0",
+      name: "kserve-container",
+      image: "example.com/other:1",
+      ...containerFields,
+    },
+  },
+  transformer: { ...componentFields, containers: [{ ...container, ...containerFields }] },
+  explainer: { ...componentFields, containers: [{ ...container, ...containerFields }] },
+};
+
+/** Every field that goes with `containers`. */
+export const CONTAINERS_EXAMPLE: Fields = {
+  predictor: { containers: [{ ...container, ...containerFields }] },
+};
+
+/** Every field of a framework's name, which the schema has for each framework alike. */
+export const FRAMEWORK_EXAMPLE: Fields = {
+  predictor: {
+    onnx: {
+      storageUri: "s3://models/iris",
+      storage,
+      protocolVersion: "v2",
+      runtimeVersion: "1.0",
+      image: "example.com/other:1",
       resources,
       args: ["--verbose"],
     },
   },
 };
 
-/** Every field that goes with `containers`. */
-export const CONTAINERS_EXAMPLE: Fields = {
-  predictor: {
-    containers: [
-      {
-        ...container,
-        imagePullPolicy: "IfNotPresent",
-        command: ["/server"],
-        args: ["--verbose"],
-        workingDir: "/",
-        env,
-        resources,
-        ports: [{ containerPort: 9000, name: "http1", protocol: "TCP" }],
-        readinessProbe: probe,
-        livenessProbe: probe,
-        startupProbe: probe,
-        securityContext: { runAsNonRoot: true },
-      },
-    ],
-  },
-};
+export const EXAMPLES: readonly Fields[] = [MODEL_EXAMPLE, CONTAINERS_EXAMPLE, FRAMEWORK_EXAMPLE];
 
 function withModel(fields: Fields): Fields {
   return { model: { ...onnx, ...fields } };
@@ -114,7 +183,8 @@ const PARENT = "storageUri must not contain '..'";
 const KNATIVE_ENV = "env must not set PORT";
 const OWN_ENV = "env must not set STORAGE_URI";
 const ONE_VALUE = "only one of value and valueFrom may be set";
-const ONE_SOURCE = "exactly one of secretKeyRef and configMapKeyRef must be set";
+const ONE_SOURCE =
+  "exactly one of secretKeyRef, configMapKeyRef, fieldRef and resourceFieldRef must be set";
 
 const RECREATE = "strategy Recreate has no shares";
 const STEPS = "rollout.steps must have at least one step";
@@ -127,6 +197,7 @@ const whole = { percent: 100, duration: "5m" };
 function withRollout(rollout: Fields): Fields {
   return { ...model, rollout };
 }
+const transformer = { ...container, name: "transformer-container" };
 
 export const RULE_ROWS: readonly RuleRow[] = [
   { predictor: model, why: "the least there is" },
@@ -139,6 +210,27 @@ export const RULE_ROWS: readonly RuleRow[] = [
   { predictor: { containers: [container] }, why: "a server of one's own" },
   { predictor: {}, refusal: EITHER, why: "nothing to serve" },
   { predictor: { ...model, containers: [container] }, refusal: EITHER, why: "two servers" },
+  { predictor: { onnx: { storageUri: "s3://a/b" } }, why: "a format by its own name" },
+  { predictor: { ...model, onnx: {} }, refusal: EITHER, why: "a model under two names" },
+  { predictor: { sklearn: {}, onnx: {} }, refusal: EITHER, why: "two models" },
+  { predictor: { ...model, containers: [transformer] }, why: "a transformer in the model's pod" },
+  {
+    predictor: { containers: [transformer] },
+    refusal: EITHER,
+    why: "a transformer and nothing to ask",
+  },
+  {
+    predictor: { containers: [{ ...container, name: "kserve-container" }, transformer] },
+    why: "a transformer in the pod of a server of one's own",
+  },
+  {
+    predictor: {
+      ...model,
+      containers: [{ ...container, name: "kserve-container" }, transformer],
+    },
+    refusal: EITHER,
+    why: "a model, a server and a transformer",
+  },
   { predictor: { ...model, minReplicas: 2, maxReplicas: 2 }, why: "a fixed number of pods" },
   { predictor: { ...model, minReplicas: 2, maxReplicas: 0 }, why: "0 means no upper limit" },
   { predictor: { ...model, minReplicas: 2 }, why: "no upper limit named" },

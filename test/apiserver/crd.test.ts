@@ -3,6 +3,7 @@ import { readFile, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "mocha";
 import { parse } from "yaml";
+import { FRAMEWORKS } from "../../controller/desired/framework.ts";
 import { callKube, expectKube } from "../../hack/cluster/kube-request.ts";
 import { waitFor } from "../../hack/cluster/wait.ts";
 import { ensureBinary } from "../../hack/go/build.ts";
@@ -16,7 +17,7 @@ import {
   type BoundRow,
   type Schema,
 } from "./crd-bounds.ts";
-import { CONTAINERS_EXAMPLE, MODEL_EXAMPLE, RULE_ROWS } from "./crd-rows.ts";
+import { EXAMPLES, MODEL_EXAMPLE, RULE_ROWS } from "./crd-rows.ts";
 
 const CRD = join(import.meta.dirname, "../../crds/inferenceservice.yaml");
 const CRD_BYTES_MAX = 200_000;
@@ -46,7 +47,7 @@ describe("crds/inferenceservice.yaml on a real API server", function () {
   let schema: Schema;
 
   before(async () => {
-    definition = parse(await readFile(CRD, "utf8")) as Definition;
+    definition = parse(await readFile(CRD, "utf8"), { maxAliasCount: -1 }) as Definition;
     schema = definition.spec.versions[0]?.schema.openAPIV3Schema ?? {};
     apiserver = await startApiserver();
     await kubectl("apply", "--server-side", "-f", CRD);
@@ -118,7 +119,7 @@ describe("crds/inferenceservice.yaml on a real API server", function () {
   it("holds every bound, from inside and from outside", async () => {
     const specSchema = schema.properties?.["spec"] ?? {};
     const wrong: string[] = [];
-    for (const example of [MODEL_EXAMPLE, CONTAINERS_EXAMPLE]) {
+    for (const example of EXAMPLES) {
       assert.equal(await refusalOf(example), undefined, "the example itself");
       for (const row of boundRows(specSchema, example)) {
         const problem = judge(row, await refusalOf(withValue(example, row.path, row.value)));
@@ -130,13 +131,19 @@ describe("crds/inferenceservice.yaml on a real API server", function () {
 
   it("was asked about every field of the spec", () => {
     const specSchema = schema.properties?.["spec"] ?? {};
-    const filled = new Set(
-      [MODEL_EXAMPLE, CONTAINERS_EXAMPLE].flatMap((example) => filledPaths(specSchema, example)),
-    );
+    const filled = new Set(EXAMPLES.flatMap((example) => filledPaths(specSchema, example)));
+    const paths = new Set(propertyPaths(specSchema).map(ofOneFramework));
     assert.deepEqual(
-      propertyPaths(specSchema).filter((path) => !filled.has(path)),
+      [...paths].filter((path) => !filled.has(path)),
       [],
     );
+  });
+
+  it("has the same schema for every framework's name", () => {
+    const predictor = schema.properties?.["spec"]?.properties?.["predictor"]?.properties ?? {};
+    for (const framework of FRAMEWORKS) {
+      assert.deepEqual(predictor[framework], predictor["onnx"], framework);
+    }
   });
 
   it("explains every field and defaults none", async () => {
@@ -201,6 +208,14 @@ describe("crds/inferenceservice.yaml on a real API server", function () {
     assert.ok(Buffer.byteLength(stored) < CRD_BYTES_MAX, `${Buffer.byteLength(stored)} bytes`);
   });
 });
+
+/** `path` with the name of one framework for that of any. */
+function ofOneFramework(path: string): string {
+  const [, component, field, ...rest] = path.split(".");
+  return (FRAMEWORKS as readonly string[]).includes(field ?? "")
+    ? ["", component, "onnx", ...rest].join(".")
+    : path;
+}
 
 function judge(row: BoundRow, refusal: string | undefined): readonly string[] {
   const accepted = row.accepted && !REFUSED_BY_RULE.has(String(row.value));

@@ -72,6 +72,6 @@ export function kube(kubeconfig: string): Kube {
 export async function readObjects(path: string): Promise<readonly KubeObject[]> {
   const documents = parseAllDocuments(await readFile(path, "utf8"));
   return documents
-    .map((document) => document.toJS() as KubeObject | null)
+    .map((document) => document.toJS({ maxAliasCount: -1 }) as KubeObject | null)
     .filter((object) => object !== null);
 }
