@@ -2,7 +2,9 @@
 import { randomUUID } from "node:crypto";
 import type { KubeConfig } from "@kubernetes/client-node";
 import type { Logger } from "pino";
+import { NODE } from "./api/kinds.ts";
 import type { Config } from "./config.ts";
+import type { Node } from "./desired/nodes.ts";
 import { systemClock } from "./kube/clock.ts";
 import { createCluster, type KubeCluster } from "./kube/cluster.ts";
 import { credentialsOf } from "./kube/credentials.ts";
@@ -74,8 +76,8 @@ export async function startApp(options: AppOptions): Promise<App> {
     name: CONTROLLER,
     cluster,
     queue,
-    watches: watchMappings(cluster),
-    reconcile: (key) => reconcileKey(options, { cluster, meter }, key),
+    watches: watchMappings(cluster, config),
+    reconcile: (key) => reconcileKey(options, { cluster, meter, nodes: nodesOf(cluster) }, key),
     workers: config.workers,
     log,
     metrics,
@@ -114,7 +116,7 @@ function unready(cluster: KubeCluster): readonly string[] {
 
 async function reconcileKey(
   { config, log }: AppOptions,
-  parts: Pick<ReconcileContext, "cluster" | "meter">,
+  parts: Pick<ReconcileContext, "cluster" | "meter" | "nodes">,
   key: string,
 ): Promise<Requeue> {
   const slash = key.indexOf("/");
@@ -136,4 +138,10 @@ async function reconcileKey(
 /** The one place where an outcome becomes what the queue does next. */
 function requeueOf(outcome: Outcome): Requeue {
   return outcome.kind === "waiting" ? { requeueAfterMs: outcome.afterMs } : {};
+}
+
+/** Undefined where they are not watched, or the controller may not see them. */
+function nodesOf(cluster: KubeCluster): readonly Node[] | undefined {
+  const known = cluster.status().some(({ kind, synced }) => kind === NODE.kind && synced);
+  return known ? cluster.list<Node>(NODE) : undefined;
 }

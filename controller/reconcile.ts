@@ -12,6 +12,7 @@ import type { Cluster, KubeObject } from "./cluster.ts";
 import type { PredictorDefaults } from "./desired/container.ts";
 import { desired } from "./desired/desired.ts";
 import { type ClusterFacts, clusterFacts, type ConfigMapData } from "./desired/facts.ts";
+import type { Node } from "./desired/nodes.ts";
 import { isRefusal } from "./desired/refusal.ts";
 import { happenings } from "./observe/happenings.ts";
 import { type Observation, observe, sameStatus } from "./observe/observe.ts";
@@ -24,6 +25,8 @@ export interface ReconcileContext {
   readonly cluster: Cluster;
   readonly defaults: PredictorDefaults;
   readonly knativeNamespace: string;
+  /** Undefined when they are not known. */
+  readonly nodes?: readonly Node[] | undefined;
   /** Wall clock, for the times of conditions and of rollouts. */
   readonly now: () => Date;
   /** Counts what the pods of a revision on trial have answered. */
@@ -77,7 +80,7 @@ export async function reconcile(
 }
 
 async function writeStatus(
-  { cluster, now }: ReconcileContext,
+  { cluster, now, nodes }: ReconcileContext,
   isvc: InferenceService,
   found: Pick<Observation, "refusal" | "services" | "warnings" | "rolled">,
 ): Promise<void> {
@@ -87,6 +90,7 @@ async function writeStatus(
   const status: InferenceServiceStatus = observe({
     isvc,
     ...found,
+    ...(nodes === undefined ? {} : { nodes }),
     revisions: mine<KnativeRevision>(KNATIVE_REVISION),
     pods: mine<Pod>(POD),
     now: now()

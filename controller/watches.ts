@@ -7,11 +7,14 @@ import {
   INFERENCE_SERVICE,
   KNATIVE_REVISION,
   KNATIVE_SERVICE,
+  NODE,
   POD,
 } from "./api/kinds.ts";
+import type { InferenceService } from "./api/inferenceservice.gen.ts";
 import { LABEL_INFERENCE_SERVICE } from "./api/names.ts";
 import type { Cache, KubeObject } from "./cluster.ts";
 import { KNATIVE_CONFIG_MAPS } from "./desired/facts.ts";
+import type { Node } from "./desired/nodes.ts";
 import type { WatchedKind } from "./kube/cluster.ts";
 import type { WatchMapping } from "./kube/manager.ts";
 import type { Pod } from "./observe/pods.ts";
@@ -43,11 +46,22 @@ export function watchedKinds(scope: Scope): readonly WatchedKind[] {
       : scope.watchNamespaces.flatMap((namespace) =>
           everywhere.map((watched) => ({ ...watched, namespace })),
         );
-  return [...scoped, { kind: CONFIG_MAP, namespace: scope.knativeNamespace }];
+  return [
+    ...scoped,
+    { kind: CONFIG_MAP, namespace: scope.knativeNamespace },
+    ...(seesNodes(scope)
+      ? [{ kind: NODE, optional: true, transform: (object: Node) => slimNode(object) }]
+      : []),
+  ];
+}
+
+/** Nodes are the whole cluster's: who serves some namespaces has no right to see them. */
+function seesNodes(scope: Scope): boolean {
+  return scope.watchNamespaces.length === 0;
 }
 
 /** Keys (`namespace/name`) of the InferenceServices that a changed object concerns. */
-export function watchMappings(cache: Cache): readonly WatchMapping[] {
+export function watchMappings(cache: Cache, scope: Scope): readonly WatchMapping[] {
   const byLabel = ({ metadata }: KubeObject): readonly string[] => {
     const name = metadata.labels?.[LABEL_INFERENCE_SERVICE];
     return name === undefined ? [] : [`${metadata.namespace ?? ""}/${name}`];
@@ -63,11 +77,41 @@ export function watchMappings(cache: Cache): readonly WatchMapping[] {
       keys: ({ metadata }) =>
         KNATIVE_CONFIG_MAPS.includes(metadata.name) ? cache.list(INFERENCE_SERVICE).map(keyOf) : [],
     },
+    ...(seesNodes(scope)
+      ? [
+          {
+            kind: NODE,
+            keys: () =>
+              cache.list<InferenceService>(INFERENCE_SERVICE).filter(isUnschedulable).map(keyOf),
+          },
+        ]
+      : []),
   ];
 }
 
 function keyOf({ metadata }: KubeObject): string {
   return `${metadata.namespace ?? ""}/${metadata.name}`;
+}
+
+/** Whoever was told what the nodes lack. */
+function isUnschedulable({ status }: InferenceService): boolean {
+  return status?.conditions?.some(({ reason }) => reason === "Unschedulable") ?? false;
+}
+
+function slimNode({ apiVersion, kind, metadata, spec, status }: Node): Node {
+  const { name, uid, resourceVersion, labels } = metadata;
+  return {
+    apiVersion,
+    kind,
+    metadata: {
+      name,
+      ...(uid === undefined ? {} : { uid }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      ...(labels === undefined ? {} : { labels }),
+    },
+    ...(spec?.taints === undefined ? {} : { spec: { taints: spec.taints } }),
+    ...(status?.allocatable === undefined ? {} : { status: { allocatable: status.allocatable } }),
+  };
 }
 
 /**

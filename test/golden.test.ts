@@ -14,6 +14,7 @@ import type { KnativeService } from "../controller/api/knative-service.gen.ts";
 import type { ComponentName, PerComponent } from "../controller/api/names.ts";
 import { desired } from "../controller/desired/desired.ts";
 import { clusterFacts, type ConfigMapData } from "../controller/desired/facts.ts";
+import type { Node } from "../controller/desired/nodes.ts";
 import { isRefusal } from "../controller/desired/refusal.ts";
 import { happenings } from "../controller/observe/happenings.ts";
 import { observe, sameStatus } from "../controller/observe/observe.ts";
@@ -33,6 +34,7 @@ interface Given {
   readonly services?: PerComponent<KnativeService>;
   readonly revisions?: readonly KnativeRevision[];
   readonly pods?: readonly Pod[];
+  readonly nodes?: readonly Node[];
   /** What the pods of a revision under a gate have counted, or why nobody knows. */
   readonly measured?: Measured | string;
 }
@@ -57,6 +59,7 @@ function outcome(given: Given): unknown {
     services,
     revisions,
     pods,
+    ...(given.nodes === undefined ? {} : { nodes: given.nodes }),
     now: NOW,
   });
   assert.ok(sameStatus(status, { ...status }), "a status is the same as itself");

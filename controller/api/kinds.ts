@@ -24,6 +24,8 @@ export const KNATIVE_REVISION: Kind = {
 
 export const POD: Kind = { apiVersion: "v1", kind: "Pod", plural: "pods", namespaced: true };
 
+export const NODE: Kind = { apiVersion: "v1", kind: "Node", plural: "nodes", namespaced: false };
+
 export const CONFIG_MAP: Kind = {
   apiVersion: "v1",
   kind: "ConfigMap",

@@ -24,8 +24,8 @@ export interface WatchedKind {
    */
   readonly transform?: Transform;
   /**
-   * Whether a cluster that does not serve this kind counts as synced: reads find nothing then, and
-   * a write says 404 (F23).
+   * Whether a cluster that does not serve this kind, or denies it to us, counts as synced: reads
+   * find nothing then, and a write says 404 (F23).
    */
   readonly optional?: boolean;
   /** Labels by which `labelled` finds objects without walking the namespace. */
@@ -218,6 +218,7 @@ class WatchedCluster implements KubeCluster {
       onChange: (change) => this.#tell(entry, change),
       onSynced: () => this.#checkSynced(),
       onMissing: () => this.#checkSynced(),
+      ...(watched.optional === undefined ? {} : { optional: watched.optional }),
       clock: this.#clock,
       random: this.#random,
       log: this.#options.log,

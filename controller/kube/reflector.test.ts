@@ -311,6 +311,19 @@ describe("Reflector", () => {
     assert.equal(store.size, 0);
   });
 
+  it("an optional kind that is denied is as good as missing; any other goes on asking aloud", async () => {
+    http.answer = () => apiError(403, "Forbidden");
+    const optional = await started({ optional: true });
+    await clock.advance(120_000);
+    assert.equal(optional.status().missing, true);
+    const said = log.lines.filter(({ message }) => message.includes("going on without it"));
+    assert.equal(said.length, 1);
+    const needed = await started();
+    await clock.advance(120_000);
+    assert.equal(needed.status().missing, false);
+    assert.ok(log.lines.some(({ message }) => message.includes("trying again")));
+  });
+
   it("I11: a handler that throws is logged and harms nobody", async () => {
     const seen: string[] = [];
     await started({

@@ -6,7 +6,7 @@
 import type { Kind, KubeObject } from "../cluster.ts";
 import { jsonLines, type Chunks } from "./body.ts";
 import { sleep, type Clock, type Random, type Timer } from "./clock.ts";
-import { DeadlineError, DecodeError, isGone, isNotFound } from "./errors.ts";
+import { DeadlineError, DecodeError, isGone, isNotFound, isStatus } from "./errors.ts";
 import type { KubeMetrics, Log, RelistReason } from "./hooks.ts";
 import type { KubeHttp } from "./http.ts";
 import { collectionPath } from "./paths.ts";
@@ -27,8 +27,10 @@ export interface ReflectorOptions {
   /** Called after each complete list. */
   readonly onSynced?: () => void;
   readonly clock: Clock;
-  /** Told whenever the API server says that it does not serve the kind. */
+  /** Told whenever the API server says that it does not serve the kind, or not to us. */
   readonly onMissing?: () => void;
+  /** Whether to be denied the kind is as good as its absence: said once, and asked again. */
+  readonly optional?: boolean;
   readonly random: Random;
   readonly log: Log;
   readonly metrics: KubeMetrics;
@@ -306,13 +308,14 @@ class ReflectorLoop {
     const state = this.#state;
     const fields = { err: error, kind: kind.kind, apiVersion: kind.apiVersion, namespace };
     state.trouble = error instanceof Error ? error.message : String(error);
-    if (isNotFound(error)) {
+    const denied = this.#options.optional === true && isStatus(error, 403);
+    if (isNotFound(error) || denied) {
       state.synced = false;
       if (!state.missing) {
-        log.warn(
-          fields,
-          "the API server does not serve this kind: install its CRD; waiting for it",
-        );
+        const why = denied
+          ? "this kind may not be read: going on without it"
+          : "the API server does not serve this kind: install its CRD; waiting for it";
+        log.warn(fields, why);
       }
       state.missing = true;
       this.#options.onMissing?.();

@@ -14,6 +14,7 @@ import type { KnativeRevision } from "../api/knative-revision.gen.ts";
 import type { KnativeService } from "../api/knative-service.gen.ts";
 import { type ComponentName, COMPONENTS, type PerComponent } from "../api/names.ts";
 import { canonical } from "../canonical.ts";
+import type { Node } from "../desired/nodes.ts";
 import type { Refusal } from "../desired/refusal.ts";
 import type { Warning } from "../desired/warning.ts";
 import { componentStatus } from "./component-status.ts";
@@ -40,6 +41,8 @@ export interface Observation {
   readonly services: PerComponent<KnativeService>;
   readonly revisions: readonly KnativeRevision[];
   readonly pods: readonly Pod[];
+  /** All of the cluster; undefined when they are not known. */
+  readonly nodes?: readonly Node[];
   /** How far the revisions of each component are rolled out; absent when nothing was decided. */
   readonly rolled?: PerComponent<Rolled>;
   /** RFC 3339. */
@@ -100,7 +103,7 @@ function isWanted(isvc: InferenceService, component: ComponentName): boolean {
 }
 
 function part(component: ComponentName, observation: Observation): Part {
-  const { isvc, refusal, revisions, pods } = observation;
+  const { isvc, refusal, revisions, pods, nodes } = observation;
   const service = observation.services[component];
   const before = condition(isvc.status?.conditions, readyType(component));
   const view = look({
@@ -109,6 +112,7 @@ function part(component: ComponentName, observation: Observation): Part {
     ...(service === undefined ? {} : { service }),
     revisions,
     pods,
+    ...(nodes === undefined ? {} : { nodes }),
     wasReady: before?.status === "True",
   });
   return { view, ready: readiness(view), latest: latestReadiness(view) };

@@ -2,6 +2,7 @@
 import type { KnativeRevision } from "../api/knative-revision.gen.ts";
 import type { KnativeService } from "../api/knative-service.gen.ts";
 import { type ComponentName, LABEL_REVISION } from "../api/names.ts";
+import { type Node, shortage } from "../desired/nodes.ts";
 import type { Refusal } from "../desired/refusal.ts";
 import { condition } from "./conditions.ts";
 import { livePods, type Pod } from "./pods.ts";
@@ -15,6 +16,8 @@ export interface ComponentObservation {
   /** Of the whole InferenceService; each belongs to the component that its name or label says. */
   readonly revisions: readonly KnativeRevision[];
   readonly pods: readonly Pod[];
+  /** Undefined when they are not known. */
+  readonly nodes?: readonly Node[];
   /** Whether the component was ready when it was looked at last. */
   readonly wasReady: boolean;
 }
@@ -58,7 +61,10 @@ export function look(observation: ComponentObservation): View {
       revision === undefined || percent === 0 ? [] : [{ revision, percent }],
     ),
     fresh: status !== undefined && status.observedGeneration === service?.metadata.generation,
-    trouble: newest === undefined ? undefined : revisionTrouble(newestPods, named(newest)),
+    trouble: placed(
+      newest === undefined ? undefined : revisionTrouble(newestPods, named(newest)),
+      observation,
+    ),
     newestPods,
     answering: newestPods.some(
       (pod) => condition(pod.status?.conditions, "Ready")?.status === "True",
@@ -66,4 +72,15 @@ export function look(observation: ComponentObservation): View {
     replicas,
     scaledToZero: replicas === 0 && active?.status === "False" && active.reason === "NoTraffic",
   };
+}
+
+/** What no node offers, before the scheduler's words. */
+function placed(
+  trouble: Trouble | undefined,
+  { service, nodes }: ComponentObservation,
+): Trouble | undefined {
+  const pod = service?.spec?.template?.spec;
+  return trouble?.reason !== "Unschedulable" || pod === undefined || nodes === undefined
+    ? trouble
+    : { ...trouble, message: `${shortage(pod, nodes)}; ${trouble.message}` };
 }

@@ -30,6 +30,7 @@ const WORDS: Readonly<Record<string, Word>> = {
   "status-serving": "Healthy",
   "status-storage-down": "Progressing",
   "status-terminating-pod": "Healthy",
+  "status-no-node-offers": "Progressing",
   "status-unschedulable": "Progressing",
 };
 

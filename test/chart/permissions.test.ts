@@ -53,6 +53,9 @@ const NEEDED_ANYWAY: readonly Act[] = [
   ["update", "coordination.k8s.io/leases", SYSTEM, "pilotlight-controller"],
 ];
 
+/** Nodes belong to no namespace. */
+const NODES: readonly Act[] = READ.map((verb) => [verb, "/nodes", ""] as const);
+
 const NEVER: readonly Act[] = [
   ...READ.map((verb) => [verb, "/secrets", ""] as const),
   ["get", "/secrets", SYSTEM],
@@ -80,7 +83,8 @@ const NEVER: readonly Act[] = [
   ["update", "coordination.k8s.io/leases", SYSTEM, "of-somebody-else"],
   ["list", "coordination.k8s.io/leases", SYSTEM],
   ["get", "coordination.k8s.io/leases", "kube-system", "pilotlight-controller"],
-  ["list", "/nodes", ""],
+  ["patch", "/nodes", ""],
+  ["patch", "/nodes/status", ""],
   ["list", "/namespaces", ""],
   ["*", "*/*", ""],
 ];
@@ -96,7 +100,7 @@ const MODES: readonly Mode[] = [
   {
     title: "in all namespaces",
     values: [],
-    yes: [...needed(""), ...NEEDED_ANYWAY],
+    yes: [...needed(""), ...NEEDED_ANYWAY, ...NODES],
     no: NEVER,
   },
   {
@@ -104,7 +108,7 @@ const MODES: readonly Mode[] = [
     // The namespaced values leave the definition to somebody else.
     values: ["--values", ciValues("namespaced"), "--set", "crds.install=true"],
     yes: [...needed("team-a"), ...needed("team-b"), ...NEEDED_ANYWAY],
-    no: [...NEVER, ...needed(""), ...needed("team-c")],
+    no: [...NEVER, ...needed(""), ...needed("team-c"), ...NODES],
   },
 ];
 
