@@ -29,7 +29,8 @@ export function featureExtraction(folder: TaskFolder, tokenizer: TextTokenizer):
 }
 
 function rowsOf(values: ArrayLike<number>, width: number): number[][] {
-  const flat = Array.from(values);
+  // Nine digits say all that a float32 holds, and half of what the same number as a double does.
+  const flat = Array.from(values, (value) => Number(value.toPrecision(9)));
   return Array.from({ length: flat.length / width }, (_, row) =>
     flat.slice(row * width, (row + 1) * width),
   );

@@ -61,7 +61,7 @@ export class Parameters {
     if (list.length > countMax || !list.every((each) => typeof each === "string")) {
       throw refuse(name, value, `a text or a list of at most ${countMax} texts`);
     }
-    return list as string[];
+    return list;
   }
 
   /** To be called once all were asked for. Throws for the others. */

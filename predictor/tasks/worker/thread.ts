@@ -1,0 +1,16 @@
+/** How a thread of this program is started: from its source, or from the one file of a bundle. */
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+
+/** What main.ts finds as its first argument in such a thread. */
+export const threadArgument = "thread";
+export type ThreadName = "tasks" | "hooks";
+
+/** Starts a thread; `data` is its workerData. */
+export function startThread(name: ThreadName, data: object = {}): Worker {
+  // In a bundle this very file is the program.
+  const here = fileURLToPath(import.meta.url);
+  const bundled = here.endsWith(".cjs");
+  const program = bundled ? here : fileURLToPath(new URL("../../main.ts", import.meta.url));
+  return new Worker(program, { argv: [threadArgument, name], workerData: data });
+}

@@ -1,0 +1,149 @@
+/**
+ * The thread that does the tasks: tokenises, decodes pictures, picks answers. It is a thread so that
+ * a text of a million characters doesn't keep a health check waiting, and no process of its own,
+ * since nothing in it may run for ever or crash: it is kilobytes away from the tensors' way.
+ */
+import { parentPort } from "node:worker_threads";
+import type { MessagePort } from "node:worker_threads";
+import { messageOf, ServingError } from "../../errors.ts";
+import type { Tensor } from "../../protocol/tensor.ts";
+import { readTaskFolder } from "../folder.ts";
+import { makeTask } from "../make.ts";
+import type { TaskName } from "../names.ts";
+import { encodeAnswers } from "../signatures.ts";
+import type { Task, TaskContext } from "../task.ts";
+import type { Answered, Fault, FromWorker, TaskModel, ToWorker } from "./messages.ts";
+
+/** Runs of one question at a time: a book of windows must not fill the queue of all. */
+const runsMax = 8;
+
+type Waiting = {
+  readonly id: number;
+  readonly resolve: (outputs: readonly Tensor[]) => void;
+  readonly reject: (error: Error) => void;
+};
+
+/** Serves the other side until it ends the thread. */
+export function runTaskWorker(): void {
+  if (parentPort !== null) new TaskWorker(parentPort);
+}
+
+class TaskWorker {
+  readonly #port: MessagePort;
+  readonly #calls = new Map<number, Waiting>();
+  #nextCall = 1;
+  #task: Task | undefined;
+  #name: TaskName | undefined;
+
+  constructor(port: MessagePort) {
+    this.#port = port;
+    port.on("message", (message: ToWorker) => this.#receive(message));
+  }
+
+  #send(message: FromWorker): void {
+    this.#port.postMessage(message);
+  }
+
+  #receive(message: ToWorker): void {
+    if (message.type === "load") void this.#load(message);
+    else if (message.type === "ask") void this.#ask(message);
+    else if (message.type === "cancel") this.#cancel(message.id);
+    else this.#settle(message);
+  }
+
+  async #load({ task, modelPath, graphs }: TaskModel): Promise<void> {
+    try {
+      this.#name = task;
+      this.#task = await makeTask(task, { ...(await readTaskFolder(modelPath)), graphs });
+      this.#send({ type: "loaded" });
+    } catch (error) {
+      this.#send({ type: "load-failed", reason: `task ${task}: ${messageOf(error)}` });
+    }
+  }
+
+  async #ask(asked: Extract<ToWorker, { type: "ask" }>): Promise<void> {
+    const { id, requests, parameters, stream, tensors } = asked;
+    try {
+      const task = this.#task;
+      if (task === undefined) throw new Error("asked before it was loaded");
+      const gate = new Gate(runsMax);
+      const answers = await Promise.all(
+        requests.map(async (request, index) =>
+          task.answer(request, parameters, this.#contextOf(id, index, { gate, stream })),
+        ),
+      );
+      this.#send({ type: "answered", id, ...this.#encode(answers, tensors) });
+    } catch (error) {
+      this.#cancel(id);
+      this.#send({ type: "failed", id, fault: faultOf(error) });
+    }
+  }
+
+  #encode(answers: readonly unknown[], tensors: readonly string[] | undefined): Answered {
+    if (tensors === undefined || this.#name === undefined) {
+      return { kind: "json", answers: answers.map((each) => JSON.stringify(each)) };
+    }
+    return { kind: "tensors", tensors: encodeAnswers(this.#name, answers, tensors) };
+  }
+
+  #contextOf(id: number, request: number, how: { gate: Gate; stream: boolean }): TaskContext {
+    return {
+      emit: (text) => {
+        if (how.stream) this.#send({ type: "piece", id, text });
+      },
+      run: async (graph, inputs, { give, carry = {} } = {}) =>
+        how.gate.pass(async () => {
+          const call = this.#nextCall++;
+          const { promise, resolve, reject } = Promise.withResolvers<readonly Tensor[]>();
+          this.#calls.set(call, { id, resolve, reject });
+          this.#send({ type: "run", id, call, request, graph, inputs, give, carry });
+          const outputs = await promise;
+          return new Map(outputs.map((tensor) => [tensor.name, tensor]));
+        }),
+    };
+  }
+
+  #settle(message: Extract<ToWorker, { call: number }>): void {
+    const waiting = this.#calls.get(message.call);
+    this.#calls.delete(message.call);
+    if (message.type === "ran") waiting?.resolve(message.outputs);
+    else waiting?.reject(new ServingError(message.fault.code, message.fault.message));
+  }
+
+  /** Whatever the question waits for is over; what it computes ends at its next run. */
+  #cancel(id: number): void {
+    for (const [call, waiting] of this.#calls) {
+      if (waiting.id !== id) continue;
+      this.#calls.delete(call);
+      waiting.reject(new ServingError("gone", "the request is over"));
+    }
+  }
+}
+
+function faultOf(error: unknown): Fault {
+  if (error instanceof ServingError) return { code: error.code, message: error.message };
+  const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { code: "failed", message: "an internal error", cause };
+}
+
+/** Lets so many through at a time, in the order in which they came. */
+class Gate {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(places: number) {
+    this.#free = places;
+  }
+
+  async pass<T>(action: () => Promise<T>): Promise<T> {
+    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#free--;
+    try {
+      return await action();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free++;
+      else next();
+    }
+  }
+}
