@@ -99,6 +99,16 @@ const RECIPES = {
     version: "v1.8.0",
     package: "github.com/versity/versitygw/cmd/versitygw",
   },
+  "fake-gcs-server": {
+    module: "github.com/fsouza/fake-gcs-server",
+    version: "v1.56.1",
+    package: "github.com/fsouza/fake-gcs-server",
+  },
+  "oci-registry": {
+    module: "github.com/distribution/distribution/v3",
+    version: "v3.1.2",
+    package: "github.com/distribution/distribution/v3/cmd/registry",
+  },
 } satisfies Record<string, Recipe>;
 
 export type BinaryName = keyof typeof RECIPES;

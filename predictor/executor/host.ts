@@ -75,8 +75,8 @@ export class Host {
 
   /**
    * Runs a session when its turn comes; `started` is told. Resolves with undefined when the process
-   * ended before that: nothing was tried. Rejects with ExecutorRefused, or with ExecutorDied when it
-   * ended under the run.
+   * ended before that: nothing was tried. Rejects with ExecutorRefused, or with ExecutorDied when
+   * it ended under the run.
    */
   async run(
     session: number,

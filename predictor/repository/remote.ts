@@ -44,7 +44,12 @@ export async function fetchModel(
   options: FetchOptions,
   { environment, signal }: Surroundings,
 ): Promise<ModelVersion[]> {
-  const http = createHttpClient();
+  const http = createHttpClient({
+    // Plain HTTP is for tests on one machine, whose address is private.
+    allowPrivate:
+      environment["ALLOW_PRIVATE_NETWORKS"] === "true" ||
+      environment["ALLOW_INSECURE_HTTP"] === "true",
+  });
   try {
     const context = {
       http,

@@ -139,7 +139,7 @@ function suite(): void {
   it("fetches again what only a dead process had begun", async () => {
     await using slow = await startWebServer((_, reply) => {
       reply.writeHead(200, { "content-length": 1000 });
-      reply.write("begun".repeat(100));
+      reply.write("begun".repeat(150));
     });
     const modelDir = join(root, "killed");
     const program =

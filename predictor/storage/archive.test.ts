@@ -19,7 +19,7 @@ async function* inChunks(bytes: Buffer, size = 1000): AsyncGenerator<Buffer> {
 async function unpackInto(into: string, archive: AsyncIterable<Uint8Array>): Promise<void> {
   const budget = new ByteBudget(100_000, "m.tar.gz");
   const { signal } = new AbortController();
-  await unpack(archive, { into, budget, shown: "m.tar.gz", signal });
+  await unpack(archive, "gzip", { into, budget, shown: "m.tar.gz", signal });
 }
 
 async function assertRefused(archive: AsyncIterable<Uint8Array>, says: RegExp): Promise<void> {

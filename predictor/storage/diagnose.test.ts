@@ -10,8 +10,8 @@ describe("diagnose", () => {
     { head: "\n<!DOCTYPE html><html>", says: /HTML page/, why: "a download page" },
     { head: "<html><body>404", says: /HTML page/, why: "an error page with status 200" },
     { head: '<?xml version="1.0"?><Error>', says: /XML document/, why: "a storage error" },
-    { head: "PK\u0003\u0004", says: /zip archive/, why: "the wrong kind of archive" },
-    { head: "\u001f\u008b\b", says: /compressed/, why: "gzip where a model has to be" },
+    { head: "PK\u0003\u0004", says: /is an archive/, why: "the wrong kind of archive" },
+    { head: "\u001f\u008b\b", says: /is an archive/, why: "gzip where a model has to be" },
   ];
   for (const { head, says, why } of rows) {
     it(`judges ${why}`, () => {

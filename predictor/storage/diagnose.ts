@@ -12,14 +12,17 @@ export function diagnose(head: Uint8Array, bytes: number): string | undefined {
     return "is an HTML page, not a model; is it a download page, or does it ask for a login?";
   }
   if (text.startsWith("<?xml")) return "is an XML document, not a model; check the address";
-  if (text.startsWith("PK\u0003\u0004")) {
-    return "is a zip archive; upload the .onnx file itself, or a .tar.gz of its folder";
+  if (archiveKind(head) !== undefined) {
+    return "is an archive, not a model; unpack it there, or let storageUri name the archive itself";
   }
-  if (isGzip(head)) return "is compressed; only .tar.gz archives of a folder are unpacked";
   return undefined;
 }
 
-/** Whether bytes begin like gzip does. */
-export function isGzip(head: Uint8Array): boolean {
-  return head[0] === 0x1f && head[1] === 0x8b;
+/** The archives that are unpacked, by their first bytes; undefined for anything else. */
+export function archiveKind(head: Uint8Array): "zip" | "none" | "gzip" | "zstd" | undefined {
+  if (head[0] === 0x1f && head[1] === 0x8b) return "gzip";
+  const text = Buffer.from(head).toString("latin1");
+  if (text.startsWith("\x28\xb5\x2f\xfd")) return "zstd";
+  if (text.startsWith("PK\u0003\u0004") || text.startsWith("PK\u0005\u0006")) return "zip";
+  return text.slice(257, 262) === "ustar" ? "none" : undefined;
 }

@@ -1,10 +1,11 @@
 /**
- * HTTP as storage needs it: one request, a streamed body, every wait limited. Node's own client, not
- * a library: nothing more has to be loaded before the first byte of a model.
+ * HTTP as storage needs it: one request, a streamed body, every wait limited. Node's own client,
+ * not a library: nothing more has to be loaded before the first byte of a model.
  */
 import * as http from "node:http";
 import * as https from "node:https";
 
+import { checkHost, guardedLookup } from "./address-guard.ts";
 import { TransientError } from "./retry.ts";
 import { StorageError } from "./storage-error.ts";
 
@@ -13,6 +14,11 @@ export interface HttpRequest {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
+  /**
+   * The host was named by whoever configured this predictor (an endpoint), not by a storage URI or
+   * a redirect: it may be anywhere.
+   */
+  readonly trusted?: boolean;
 }
 
 export interface HttpReply {
@@ -32,19 +38,35 @@ export interface HttpClient {
 const IDLE_MS_MAX = 30_000;
 const CONNECTIONS_MAX = 8;
 
-/** A client with connections of its own; `ca` replaces the trusted certificates (PEM). */
-export function createHttpClient(ca?: string): HttpClient {
+export interface HttpClientOptions {
+  /** Replaces the trusted certificates (PEM). */
+  readonly ca?: string | undefined;
+  /** Whether hosts that nobody configured may be in private networks, too. */
+  readonly allowPrivate: boolean;
+}
+
+/** A client with connections of its own. */
+export function createHttpClient({ ca, allowPrivate }: HttpClientOptions): HttpClient {
   const shared = { keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: IDLE_MS_MAX };
-  const plain = new http.Agent(shared);
-  const secure = new https.Agent(ca === undefined ? shared : { ...shared, ca });
+  const tls = ca === undefined ? {} : { ca };
+  const guarded = { ...shared, lookup: guardedLookup(allowPrivate) };
+  const agents = {
+    trusted: { plain: new http.Agent(shared), secure: new https.Agent({ ...shared, ...tls }) },
+    guarded: { plain: new http.Agent(guarded), secure: new https.Agent({ ...guarded, ...tls }) },
+  };
   return {
-    send: (request, signal) =>
-      request.url.protocol === "https:"
+    send: async (request, signal) => {
+      if (request.trusted !== true) checkHost(request.url, allowPrivate);
+      const { plain, secure } = request.trusted === true ? agents.trusted : agents.guarded;
+      return request.url.protocol === "https:"
         ? send(https.request, secure, { request, signal })
-        : send(http.request, plain, { request, signal }),
+        : send(http.request, plain, { request, signal });
+    },
     close: () => {
-      plain.destroy();
-      secure.destroy();
+      for (const { plain, secure } of Object.values(agents)) {
+        plain.destroy();
+        secure.destroy();
+      }
     },
   };
 }
@@ -112,6 +134,7 @@ export function parseRetryAfterMs(header: string | undefined): number | undefine
 
 /** Certificate trouble does not pass by waiting; everything else may. */
 function connectionError(cause: Error, url: URL): Error {
+  if (cause instanceof StorageError) return cause;
   const code = "code" in cause ? String(cause.code) : "";
   if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY|^ERR_TLS|^ERR_SSL/.test(code)) {
     return new StorageError(

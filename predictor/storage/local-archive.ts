@@ -3,9 +3,9 @@ import { stat } from "node:fs/promises";
 
 import { localError } from "./local.ts";
 import type { Fetch, FetchContext } from "./origin.ts";
-import { clearFolder, placeObject } from "./place.ts";
+import { clearFolder, placeStream } from "./place.ts";
 
-/** Unpacks a .tar.gz that lies on this machine. */
+/** Unpacks an archive that lies on this machine. */
 export function createLocalArchive(path: string, context: Omit<FetchContext, "http">): Fetch {
   return async (into, known) => {
     const { shown, bytesMax, signal } = context;
@@ -14,7 +14,12 @@ export function createLocalArchive(path: string, context: Omit<FetchContext, "ht
       const validator = `${size} ${mtimeMs} ${ino}`;
       if (validator === known) return { kind: "unchanged" };
       await clearFolder(into);
-      await placeObject(createReadStream(path), { into, shown, bytesMax, signal });
+      await placeStream(createReadStream(path), {
+        into,
+        shown,
+        bytesMax,
+        retrying: { signal },
+      });
       return { kind: "fetched", validator };
     } catch (cause) {
       throw localError(cause, shown);

@@ -1,7 +1,7 @@
 import { open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
-import { diagnose, isGzip } from "./diagnose.ts";
+import { archiveKind, diagnose } from "./diagnose.ts";
 import { StorageError } from "./storage-error.ts";
 
 /** Far more than a model needs; a listing stays bounded whatever is mounted. */
@@ -60,9 +60,9 @@ export async function refuseForeignFile(path: string, shown: string): Promise<vo
   if (trouble !== undefined) throw new StorageError("invalid", `${shown}: ${trouble}`);
 }
 
-/** Whether a file is compressed, and so has to be unpacked before it can be served. */
+/** Whether a file is an archive, and so has to be unpacked before it can be served. */
 export async function isLocalArchive(path: string, shown: string): Promise<boolean> {
-  return isGzip((await readHead(path, shown)).head);
+  return archiveKind((await readHead(path, shown)).head) !== undefined;
 }
 
 async function readHead(

@@ -2,45 +2,88 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 import { unpack } from "./archive.ts";
-import { diagnose, isGzip } from "./diagnose.ts";
-import { ByteBudget, onDisk, saveStream, verified } from "./save.ts";
+import type { UnpackOptions } from "./archive.ts";
+import { archiveKind, diagnose } from "./diagnose.ts";
+import type { HttpReply } from "./http-client.ts";
+import { PARALLEL_BYTES_MIN, resuming, saveInParts, verified } from "./ranged.ts";
+import type { Digest, GetRange } from "./ranged.ts";
+import type { Retrying } from "./retry.ts";
+import { ByteBudget, onDisk, saveStream } from "./save.ts";
 import { StorageError } from "./storage-error.ts";
+import { unpackZip } from "./zip.ts";
 
 export interface PlaceOptions {
   readonly into: string;
   readonly shown: string;
   readonly bytesMax: number;
-  readonly signal: AbortSignal;
-  /** Content-Length, so that what is too large is refused before it is fetched. */
+  readonly retrying: Retrying;
+  /** Of the whole object, so that what is too large is refused before it is fetched. */
   readonly bytes?: number | undefined;
-  readonly md5?: string | undefined;
+  readonly digest?: Digest | undefined;
+  /** Without it, a broken connection begins anew. */
+  readonly getRange?: GetRange | undefined;
 }
 
 /**
- * Puts one object into the folder: a .tar.gz is unpacked, anything else becomes model.onnx. Which
+ * Puts one object into the folder: an archive is unpacked, anything else becomes model.onnx. Which
  * of them it is, its first bytes say: addresses that end in `?download=1` say nothing.
  */
-export async function placeObject(
+export async function placeObject(reply: HttpReply, options: PlaceOptions): Promise<void> {
+  const { bytes, digest, getRange, into, retrying } = options;
+  const body = verified(resuming(reply, getRange, retrying), digest);
+  await placeStream(body, options, async (budget) => {
+    if (bytes === undefined || getRange === undefined || bytes < PARALLEL_BYTES_MIN) return false;
+    const parts = { ...retrying, bytes, getRange, digest, budget };
+    await saveInParts(join(into, MODEL_FILE), parts);
+    return true;
+  });
+}
+
+type StreamOptions = Omit<PlaceOptions, "digest" | "getRange" | "retrying"> & {
+  readonly retrying: Pick<Retrying, "signal">;
+};
+
+/**
+ * Puts a stream into the folder, like placeObject(). `inParts` may save a model some other way:
+ * then the stream is closed, and true returned.
+ */
+export async function placeStream(
   body: AsyncIterable<Uint8Array>,
-  { into, shown, bytesMax, signal, bytes, md5 }: PlaceOptions,
+  { into, shown, bytesMax, retrying, bytes }: StreamOptions,
+  inParts: (budget: ByteBudget) => Promise<boolean> = async () => false,
 ): Promise<void> {
   const budget = new ByteBudget(bytesMax, shown);
   if (bytes !== undefined) {
     budget.take(bytes);
     budget.give(bytes);
   }
-  const { head, all, close } = await peek(md5 === undefined ? body : verified(body, md5));
-  if (isGzip(head)) {
-    await unpack(all, { into, budget, shown, signal });
-    return;
-  }
+  const { head, all, close } = await peek(body);
+  const unpacking = { into, budget, shown, signal: retrying.signal };
+  const kind = archiveKind(head);
+  if (kind === "zip") return placeZip(all, unpacking);
+  if (kind !== undefined) return unpack(all, kind, unpacking);
   const trouble = diagnose(head, head.length);
-  if (trouble === undefined) {
-    await saveStream(all, join(into, "model.onnx"), budget);
-    return;
+  if (trouble !== undefined) {
+    await close();
+    throw new StorageError("invalid", `${shown}: ${trouble}`);
   }
-  await close();
-  throw new StorageError("invalid", `${shown}: ${trouble}`);
+  if (await inParts(budget)) return close();
+  return saveStream(all, join(into, MODEL_FILE), budget);
+}
+
+const MODEL_FILE = "model.onnx";
+const ZIP_FILE = ".archive.zip";
+
+/** A zip file's directory is at its end: it has to be there before the first entry is unpacked. */
+async function placeZip(all: AsyncIterable<Uint8Array>, unpacking: UnpackOptions): Promise<void> {
+  const path = join(unpacking.into, ZIP_FILE);
+  // The archive itself counts by itself: it is gone before the model is served.
+  await saveStream(all, path, unpacking.budget.another());
+  try {
+    await unpackZip(path, unpacking);
+  } finally {
+    await onDisk(rm(path, { force: true }));
+  }
 }
 
 /** Empties a folder that a failed attempt may have left something in. */
@@ -55,7 +98,8 @@ export async function makeFolder(path: string): Promise<void> {
   await onDisk(mkdir(path, { recursive: true, mode: 0o755 }));
 }
 
-const HEAD_BYTES = 64;
+/** A tar file says only behind its first name that it is one. */
+const HEAD_BYTES = 512;
 
 interface Peeked {
   readonly head: Buffer;

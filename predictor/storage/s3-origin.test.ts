@@ -37,7 +37,7 @@ async function fetchInto(
   into: string,
   { known, bytesMax = 1000 }: { readonly known?: string; readonly bytesMax?: number } = {},
 ): Promise<{ readonly fetched: Fetched; readonly listings: readonly FolderListing[] }> {
-  const http = createHttpClient();
+  const http = createHttpClient({ allowPrivate: true });
   const credentials = { kind: "anonymous" } as const;
   const settings = { endpoint: new URL(server.url), region: "us-east-1", credentials };
   const listings: FolderListing[] = [];

@@ -1,7 +1,6 @@
-import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 
-import { TransientError } from "./retry.ts";
 import { StorageError } from "./storage-error.ts";
 
 /** What may still be written for one model, over all of its files. */
@@ -25,6 +24,11 @@ export class ByteBudget {
       );
     }
     this.#taken += bytes;
+  }
+
+  /** One of the same size, untouched. */
+  another(): ByteBudget {
+    return new ByteBudget(this.#bytesMax, this.#shown);
   }
 
   /** Gives back what a failed attempt took. */
@@ -55,21 +59,6 @@ export async function saveStream(
     budget.give(bytes);
     throw cause;
   }
-}
-
-/** Passes a stream on; throws TransientError at its end if its MD5 (hexadecimal) is another. */
-export async function* verified(
-  source: AsyncIterable<Uint8Array>,
-  md5: string,
-): AsyncGenerator<Uint8Array> {
-  const digest = createHash("md5");
-  for await (const chunk of source) {
-    digest.update(chunk);
-    yield chunk;
-  }
-  const arrived = digest.digest("hex");
-  if (arrived === md5) return;
-  throw new TransientError(`what arrived has the MD5 ${arrived}, the server promised ${md5}`);
 }
 
 /** Makes a folder's entries as durable as the files that they name. */
@@ -104,11 +93,15 @@ const DISK_REMEDIES = new Map([
   ["EIO", "the disk failed"],
 ]);
 
-async function writeAll(
-  file: { write(data: Uint8Array, offset: number): Promise<{ bytesWritten: number }> },
+/** Writes all of a chunk: where the file stands, or at a position. */
+export async function writeAll(
+  file: FileHandle,
   chunk: Uint8Array,
+  position?: number,
 ): Promise<void> {
   for (let offset = 0; offset < chunk.length;) {
-    offset += (await file.write(chunk, offset)).bytesWritten;
+    const at = position === undefined ? null : position + offset;
+    const left = chunk.length - offset;
+    offset += (await file.write(chunk, offset, left, at)).bytesWritten;
   }
 }
