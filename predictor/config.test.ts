@@ -19,6 +19,7 @@ describe("configuration", () => {
       modelBytesMax: 10_737_418_240,
       logLevel: "info",
       terminationLog: "/dev/termination-log",
+      grpcShared: false,
       versionPolicy: { is: "all" },
     });
   });

@@ -34,6 +34,10 @@ export type Config = {
   /** The administration's port; without it there is none. */
   readonly admin?: { readonly port: number; readonly token: string };
   readonly versionPolicy: VersionPolicy;
+  /** A port of its own for gRPC; without it there is none. */
+  readonly grpcPort?: number;
+  /** Whether PORT serves gRPC beside HTTP. */
+  readonly grpcShared: boolean;
   /** For storage: the environment under the flags. */
   readonly environment: Environment;
 };
@@ -109,6 +113,8 @@ const rules: Readonly<Record<string, Rule>> = {
   ADMIN_PORT: whole(0, 65_535),
   ADMIN_TOKEN: text,
   VERSION_POLICY: text,
+  GRPC_PORT: whole(0, 65_535),
+  PROTOCOL: { is: "word", of: ["v1", "v2", "grpc-v2"] },
   PARENT_LIVENESS: { is: "word", of: ["stdin"] },
   AWS_ACCESS_KEY_ID: text,
   AWS_SECRET_ACCESS_KEY: text,
@@ -146,6 +152,7 @@ export function parseConfig(args: readonly string[], environment: Environment): 
     intraOpNumThreads: given("INTRA_OP_NUM_THREADS") && number("INTRA_OP_NUM_THREADS", 1),
     parentLiveness: given("PARENT_LIVENESS"),
     admin: adminOf(given),
+    grpcPort: given("GRPC_PORT") === undefined ? undefined : number("GRPC_PORT", 0),
     storagePollMs: number("STORAGE_POLL_SECONDS", 0) * 1000 || undefined,
     repository: given("MODEL_REPOSITORY") === "true" ? repositoryConfig(given) : undefined,
   };
@@ -163,6 +170,7 @@ export function parseConfig(args: readonly string[], environment: Environment): 
     bodyBytesMax: number("BODY_BYTES_MAX", 67_108_864),
     modelBytesMax: number("MODEL_BYTES_MAX", 10_737_418_240),
     versionPolicy: parseVersionPolicy(given("VERSION_POLICY") ?? "") ?? allVersions,
+    grpcShared: given("PROTOCOL") === "grpc-v2",
     logLevel: given("LOG_LEVEL") ?? "info",
     terminationLog: given("TERMINATION_LOG") ?? "/dev/termination-log",
     environment: { ...environment, ...Object.fromEntries(flags) },

@@ -11,6 +11,7 @@ import { LoadFailed } from "./executor/supervisor.ts";
 import type { Supervisor } from "./executor/supervisor.ts";
 import type { InferenceOptions } from "./http/inference.ts";
 import { createCors } from "./http/cors.ts";
+import type { GrpcServer } from "./grpc/server.ts";
 import { HttpServer } from "./http/server.ts";
 import { Service } from "./http/service.ts";
 import { OneModel } from "./models/one-model.ts";
@@ -106,6 +107,7 @@ class Predictor {
   /** Absent when the storage URI names many models. */
   readonly #supervisor: Supervisor | undefined;
   readonly #loading = new AbortController();
+  #grpc: GrpcServer | undefined;
   #log: Log | undefined;
   #metrics: Metrics | undefined;
   #observation: Observation | undefined;
@@ -160,9 +162,30 @@ class Predictor {
       process.on(signal, () => this.#stop(signal));
     }
     if (given.parentLiveness === "stdin") this.#watchStdin();
+    const grpc = this.#listenGrpc();
     const port = await this.#server.listen(given.port, given.host);
-    if (this.#supervisor === undefined) await this.#serveRepository(port);
-    else await this.#serveOne(this.#supervisor, { port, startedAt });
+    const serving =
+      this.#supervisor === undefined
+        ? this.#serveRepository(port)
+        : this.#serveOne(this.#supervisor, { port, startedAt });
+    const [grpcPort] = await Promise.all([grpc, serving]);
+    if (grpcPort !== undefined) {
+      this.#log?.info({ host: given.host, grpcPort }, "gRPC listening");
+    }
+  }
+
+  /** gRPC where it is asked for: on a port of its own, or beside HTTP on the only one. */
+  async #listenGrpc(): Promise<number | undefined> {
+    const { grpcPort, grpcShared, host, bodyBytesMax, admin } = this.#config;
+    if (grpcPort === undefined && !grpcShared) return undefined;
+    const { promise, resolve } = Promise.withResolvers<GrpcServer>();
+    if (grpcShared) this.#server.share((socket) => void promise.then((to) => to.serve(socket)));
+    const { openGrpc } = await import("./grpc/open.ts");
+    const { onFault } = this.#inference;
+    const token = admin?.token;
+    this.#grpc = openGrpc({ service: this.#service, version, bodyBytesMax, onFault, token });
+    resolve(this.#grpc);
+    return grpcPort === undefined ? undefined : this.#grpc.listen(grpcPort, host);
   }
 
   async #serveOne(
@@ -284,7 +307,10 @@ class Predictor {
   }
 
   async #drain(): Promise<void> {
-    const cut = await this.#server.drain(this.#config.drainTimeoutMs);
+    const [cut] = await Promise.all([
+      this.#server.drain(this.#config.drainTimeoutMs),
+      this.#grpc?.drain(this.#config.drainTimeoutMs),
+    ]);
     this.#loading.abort();
     await this.#service.close();
     await this.#observation?.close();

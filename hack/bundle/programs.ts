@@ -12,5 +12,8 @@ export const PROGRAMS: readonly Program[] = [
   { entry: "controller/cli/main.ts", output: "pilotlight.cjs", executable: true },
 ];
 
-/** Stays outside: a native library, which finds its parts beside itself. */
-export const EXTERNAL: readonly string[] = ["onnxruntime-node"];
+/**
+ * Stays outside: a native library, which finds its parts beside itself; and what grpc-js would read
+ * .proto files with, for services that aren't ours.
+ */
+export const EXTERNAL: readonly string[] = ["onnxruntime-node", "@grpc/proto-loader"];

@@ -1,5 +1,5 @@
 /**
- * Other inference servers, started with a model on free ports of this machine: what ours is measured
+ * Other inference servers, started with a model on free ports here: what ours is measured against
  * and checked against. Each runs the same onnxruntime as ours, set up the same.
  */
 import { spawn } from "node:child_process";

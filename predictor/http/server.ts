@@ -11,6 +11,7 @@ import { sendError, sendJson } from "./answer.ts";
 import { serveInference } from "./inference.ts";
 import type { InferenceOptions, Protocol } from "./inference.ts";
 import type { Cors } from "./cors.ts";
+import { splitByPreface } from "./h2c.ts";
 import type { Service } from "./service.ts";
 
 export type HttpServerOptions = {
@@ -67,6 +68,16 @@ export class HttpServer {
     this.#server.listen(port, host, resolve);
     await promise;
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Gives connections that speak HTTP/2 away: this server is of HTTP/1.1. */
+  share(http2: (socket: Socket) => void): void {
+    const own = this.#server.listeners("connection");
+    this.#server.removeAllListeners("connection");
+    const http1 = (socket: Socket): void => {
+      for (const listener of own) Reflect.apply(listener, this.#server, [socket]);
+    };
+    this.#server.on("connection", splitByPreface({ http1, http2 }));
   }
 
   /** The routes are there. */

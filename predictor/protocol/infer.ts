@@ -107,7 +107,8 @@ function decodeInputs(
   });
 }
 
-function unknownName(what: string, name: string, known: Iterable<string>): Error {
+/** The fault of a name that the model doesn't have. */
+export function unknownName(what: string, name: string, known: Iterable<string>): Error {
   return invalid(`the model has no ${what} ${quote(name)}; it has ${quote([...known])}`);
 }
 
@@ -140,7 +141,8 @@ export function checkDatatype(datatype: unknown, spec: TensorSpec): void {
   throw invalid(`${where}: datatype is ${datatype}, the model takes ${spec.datatype}${why}`);
 }
 
-function decodeShape(shape: unknown, where: string): number[] {
+/** A client's shape. Throws ServingError `invalid`. */
+export function decodeShape(shape: unknown, where: string): number[] {
   if (!Array.isArray(shape)) throw invalid(`${where}: shape is not an array`);
   for (const dimension of shape) {
     if (!Number.isSafeInteger(dimension) || dimension < 0) {

@@ -1,0 +1,180 @@
+/**
+ * The gRPC side: connections, deadlines, status codes. Loaded only where it is asked for, so that a
+ * cold start without gRPC doesn't pay for it.
+ */
+import { Server, ServerCredentials, status } from "@grpc/grpc-js";
+import type {
+  Metadata,
+  ServerDuplexStream,
+  ServerUnaryCall,
+  ServiceDefinition,
+  StatusObject,
+  UntypedServiceImplementation,
+  sendUnaryData,
+} from "@grpc/grpc-js";
+import type { Duplex } from "node:stream";
+import type { ServingError, ServingErrorCode } from "../errors.ts";
+import { asServingError } from "../http/answer.ts";
+import { methods } from "../protocol/grpc-messages.ts";
+import type { Method, MethodName } from "../protocol/grpc-messages.ts";
+import { decodeMessage, encodeMessage } from "../protocol/protobuf.ts";
+import type { Message, MessageType } from "../protocol/protobuf.ts";
+import type { Bytes } from "../protocol/tensor.ts";
+import { createHandlers } from "./service.ts";
+import type { Call, GrpcOptions, Handlers } from "./service.ts";
+
+const codes: Readonly<Record<ServingErrorCode, status>> = {
+  invalid: status.INVALID_ARGUMENT,
+  unauthorized: status.UNAUTHENTICATED,
+  "not-found": status.NOT_FOUND,
+  "method-not-allowed": status.UNIMPLEMENTED,
+  "not-implemented": status.UNIMPLEMENTED,
+  "too-large": status.RESOURCE_EXHAUSTED,
+  "unsupported-encoding": status.UNIMPLEMENTED,
+  overloaded: status.RESOURCE_EXHAUSTED,
+  gone: status.CANCELLED,
+  failed: status.INTERNAL,
+  "not-ready": status.UNAVAILABLE,
+  deadline: status.DEADLINE_EXCEEDED,
+};
+
+export type GrpcServerOptions = GrpcOptions & {
+  /** The limit of a message, as of an HTTP body. */
+  readonly bodyBytesMax: number;
+};
+
+export class GrpcServer {
+  readonly #server: Server;
+  readonly #credentials = ServerCredentials.createInsecure();
+  readonly #inject: (connection: Duplex) => void;
+
+  constructor(options: GrpcServerOptions) {
+    this.#server = new Server({
+      "grpc.max_receive_message_length": options.bodyBytesMax,
+      "grpc.max_send_message_length": -1,
+    });
+    const handlers = createHandlers(options);
+    this.#server.addService(serviceDefinition(), implementation(handlers, options.onFault));
+    const injector = this.#server.createConnectionInjector(this.#credentials);
+    this.#inject = (connection) => injector.injectConnection(connection);
+  }
+
+  /** Listens; port 0 is a free one. Resolves with the port. */
+  async listen(port: number, host: string): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+    this.#server.bindAsync(address, this.#credentials, (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
+    return promise;
+  }
+
+  /** Serves a connection that another listener took. */
+  serve(connection: Duplex): void {
+    this.#inject(connection);
+  }
+
+  /** Takes no more calls, ends those in flight within the limit, then all. */
+  async drain(limitMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, limitMs);
+    this.#server.tryShutdown(() => resolve());
+    await promise;
+    clearTimeout(timer);
+    this.#server.forceShutdown();
+  }
+}
+
+function serviceDefinition(): ServiceDefinition {
+  const serialize = (type: MessageType) => (message: Message) =>
+    Buffer.concat(encodeMessage(type, message));
+  const entries = Object.entries(methods).map(([name, method]: [string, Method]) => {
+    const { request, response, stream = false } = method;
+    return [
+      name,
+      {
+        path: `/inference.GRPCInferenceService/${name}`,
+        requestStream: stream,
+        responseStream: stream,
+        requestSerialize: serialize(request),
+        requestDeserialize: lazily(request),
+        responseSerialize: serialize(response),
+        responseDeserialize: lazily(response),
+      },
+    ];
+  });
+  return Object.fromEntries(entries) as ServiceDefinition;
+}
+
+/** Decoding is the handler's: what grpc-js catches here would be our fault, not the client's. */
+const lazily = (type: MessageType) => (bytes: Buffer) => () =>
+  decodeMessage(type, bytes as unknown as Bytes);
+
+type Lazy = () => Message;
+
+function implementation(
+  handlers: Handlers,
+  onFault: (error: ServingError) => void,
+): UntypedServiceImplementation {
+  const failed = (error: unknown): ServingError => {
+    const fault = asServingError(error);
+    if (fault.code === "failed" || fault.code === "deadline") onFault(fault);
+    return fault;
+  };
+  const unary =
+    (name: keyof Handlers) =>
+    (call: ServerUnaryCall<Lazy, Message>, answer: sendUnaryData<Message>): void => {
+      const aborted = new AbortController();
+      call.on("cancelled", () => aborted.abort());
+      const about = describeCall(call, aborted.signal);
+      Promise.resolve()
+        .then(async () => handlers[name](call.request(), about))
+        .then(
+          (message) => answer(null, message),
+          (error: unknown) => answer(statusOf(failed(error))),
+        );
+    };
+  const names = Object.keys(methods).filter((name): name is keyof Handlers => name in handlers);
+  return {
+    ...Object.fromEntries(names.map((name) => [name, unary(name)])),
+    ["ModelStreamInfer" satisfies MethodName]: streamed(handlers, failed),
+  };
+}
+
+/** Requests run at once; answers keep their order, and a fault is one answer among others. */
+function streamed(handlers: Handlers, failed: (error: unknown) => ServingError) {
+  return (call: ServerDuplexStream<Lazy, Message>): void => {
+    const aborted = new AbortController();
+    call.on("cancelled", () => aborted.abort());
+    const about = describeCall(call, aborted.signal);
+    let last = Promise.resolve();
+    call.on("data", (request: Lazy) => {
+      const answered = Promise.resolve()
+        .then(async () => handlers.ModelInfer(request(), about))
+        .then(
+          (message): Message => ({ infer_response: message }),
+          (error: unknown): Message => ({ error_message: failed(error).message }),
+        );
+      last = last.then(async () => void call.write(await answered));
+    });
+    call.on("end", () => void last.then(() => call.end()));
+    call.on("error", () => aborted.abort());
+  };
+}
+
+function describeCall(
+  call: { readonly metadata: Metadata; getDeadline(): Date | number },
+  signal: AbortSignal,
+): Call {
+  const [authorization] = call.metadata.get("authorization");
+  const deadline = Number(call.getDeadline());
+  return {
+    authorization: typeof authorization === "string" ? authorization : undefined,
+    timeoutMs: Number.isFinite(deadline) ? Math.max(1, deadline - Date.now()) : undefined,
+    signal,
+  };
+}
+
+function statusOf(fault: ServingError): Partial<StatusObject> {
+  return { code: codes[fault.code], details: fault.message };
+}

@@ -1,0 +1,153 @@
+/**
+ * inference.GRPCInferenceService: what each method does, in the words of the messages' tables. The
+ * wire, deadlines and status codes are server.ts's.
+ */
+import { ServingError, invalid } from "../errors.ts";
+import { failureReasonOf } from "../http/inference.ts";
+import { asServingError } from "../http/answer.ts";
+import { refuseContent, repositoryIndex } from "../http/routes/repository.ts";
+import { allStatistics } from "../http/routes/statistics.ts";
+import type { Service } from "../http/service.ts";
+import { modelConfig } from "../protocol/config.ts";
+import { decodeInferMessage, encodeInferMessage } from "../protocol/grpc-infer.ts";
+import { dataTypes } from "../protocol/grpc-messages.ts";
+import type { MethodName } from "../protocol/grpc-messages.ts";
+import { modelMetadata, serverMetadata } from "../protocol/metadata.ts";
+import { schedulingOf } from "../protocol/parameters.ts";
+import type { Message } from "../protocol/protobuf.ts";
+import type { ServedModel, ServedVersion } from "../served-model.ts";
+
+export type GrpcOptions = {
+  readonly service: Service;
+  readonly version: string;
+  /** Whether metadata bears the administration's token; nothing where no token is set. */
+  readonly allowed?: (authorization: string | undefined) => boolean;
+  /** Told of faults that are ours, for the log. */
+  readonly onFault: (error: ServingError) => void;
+};
+
+/** One call: what the wire knows of it. */
+export type Call = {
+  readonly authorization: string | undefined;
+  /** Milliseconds left of the client's deadline; nothing without one. */
+  readonly timeoutMs: number | undefined;
+  /** Aborted when the client left, or its deadline passed. */
+  readonly signal: AbortSignal;
+};
+
+type Handler = (request: Message, call: Call) => Message | Promise<Message>;
+export type Handlers = Readonly<Record<Exclude<MethodName, "ModelStreamInfer">, Handler>>;
+
+const textOf = (message: Message, name: string): string => (message[name] ?? "") as string;
+
+/** The methods by name. They reject with ServingError. */
+export function createHandlers(options: GrpcOptions): Handlers {
+  const { service, version } = options;
+  const find = async (request: Message): Promise<{ model: ServedModel; found: ServedVersion }> => {
+    const model = await service.modelNamed(textOf(request, "name"));
+    return { model, found: await model.version(textOf(request, "version") || undefined) };
+  };
+  return {
+    ServerLive: () => ({ live: true }),
+    ServerReady: () => ({ ready: service.ready }),
+    ServerMetadata: () => ({ ...serverMetadata(version, options.allowed !== undefined) }),
+    ModelReady: async (request) => {
+      const { found } = await find(request);
+      return { ready: found.ready && service.phase === "serving" };
+    },
+    ModelMetadata: async (request) => {
+      const { model, found } = await find(request);
+      return { ...modelMetadata(model.name, model.versions, found.signature) };
+    },
+    ModelConfig: async (request) => {
+      const { model, found } = await find(request);
+      return { config: numbered(modelConfig(model.name, found.signature, found.batching)) };
+    },
+    ModelStatistics: async (request) => {
+      if (textOf(request, "name") === "") return { model_stats: await allStatistics(service) };
+      return { model_stats: [(await find(request)).found.metrics.statistics()] };
+    },
+    ModelInfer: async (request, call) => infer(request, call, options),
+    ...repositoryHandlers(options),
+  };
+}
+
+function numbered(config: ReturnType<typeof modelConfig>): Message {
+  const tensors = (all: typeof config.input): Message[] =>
+    all.map((each) => ({ ...each, data_type: dataTypes.indexOf(each.data_type) }));
+  return { ...config, input: tensors(config.input), output: tensors(config.output) };
+}
+
+async function infer(request: Message, call: Call, options: GrpcOptions): Promise<Message> {
+  const model = await options.service.modelNamed(textOf(request, "model_name"));
+  const found = await model.version(textOf(request, "model_version") || undefined);
+  const { metrics } = found;
+  const started = performance.now();
+  try {
+    const decoded = decodeInferMessage(request, found.signature);
+    const { id, inputs, outputs, parameters } = decoded;
+    const decodedAt = performance.now();
+    const ticket = found.submit({
+      inputs,
+      outputs,
+      ...schedulingOf(parameters),
+      ...(call.timeoutMs === undefined ? {} : { timeoutMs: call.timeoutMs }),
+    });
+    const leave = (): void => ticket.cancel();
+    call.signal.addEventListener("abort", leave, { once: true });
+    if (call.signal.aborted) leave();
+    const result = await ticket.result;
+    const predictedAt = performance.now();
+    const named = { modelName: model.name, modelVersion: found.version };
+    const head = id === undefined ? named : { ...named, id };
+    const answer = encodeInferMessage({ ...head, outputs: result.outputs });
+    metrics.succeeded({
+      decodeMs: decodedAt - started,
+      predictMs: predictedAt - decodedAt,
+      encodeMs: performance.now() - predictedAt,
+    });
+    return answer;
+  } catch (error) {
+    metrics.failed(failureReasonOf(asServingError(error)), performance.now() - started);
+    throw error;
+  }
+}
+
+type RepositoryMethod = "RepositoryIndex" | "RepositoryModelLoad" | "RepositoryModelUnload";
+
+function repositoryHandlers({ service, allowed }: GrpcOptions): Pick<Handlers, RepositoryMethod> {
+  const administer = ({ authorization }: Call): void => {
+    if (allowed === undefined) {
+      throw new ServingError("not-implemented", "the repository is served with ADMIN_TOKEN only");
+    }
+    if (allowed(authorization)) return;
+    const says = "the repository needs the metadata authorization: Bearer with ADMIN_TOKEN";
+    throw new ServingError("unauthorized", says);
+  };
+  return {
+    RepositoryIndex: (request, call) => {
+      administer(call);
+      return { models: repositoryIndex(service.models(), request["ready"] === true) };
+    },
+    RepositoryModelLoad: async (request, call) => {
+      administer(call);
+      refuseContent(request["parameters"]);
+      const name = repositoryModel(request);
+      await service.load(name);
+      return { model_name: name, isLoaded: true };
+    },
+    RepositoryModelUnload: async (request, call) => {
+      administer(call);
+      const name = repositoryModel(request);
+      await service.unload(name);
+      return { model_name: name, isUnloaded: true };
+    },
+  };
+}
+
+/** KServe's clients have the name as field 1, Triton's as field 2. */
+function repositoryModel(request: Message): string {
+  const name = textOf(request, "model_name") || textOf(request, "repository_name");
+  if (name === "") throw invalid("model_name is empty");
+  return name;
+}

@@ -1,0 +1,51 @@
+/** A gRPC client for tests that knows the service from inference.proto alone, and none of our code. */
+import { fileURLToPath } from "node:url";
+import { credentials, loadPackageDefinition, Metadata } from "@grpc/grpc-js";
+import type { CallOptions, ClientDuplexStream, ServiceError } from "@grpc/grpc-js";
+import { loadSync } from "@grpc/proto-loader";
+
+type Raw = Record<string, (...args: unknown[]) => unknown> & { close(): void };
+type ServiceConstructor = new (address: string, credentials: unknown) => Raw;
+
+export type Outcome = { code: number; details: string; message: Record<string, unknown> };
+
+export class GrpcTestClient implements Disposable {
+  readonly #raw: Raw;
+
+  constructor(port: number) {
+    const path = fileURLToPath(new URL("../inference.proto", import.meta.url));
+    const definition = loadSync(path, { keepCase: true, longs: String, defaults: true });
+    const root = loadPackageDefinition(definition) as unknown as {
+      inference: { GRPCInferenceService: ServiceConstructor };
+    };
+    const service = root.inference.GRPCInferenceService;
+    this.#raw = new service(`127.0.0.1:${port}`, credentials.createInsecure());
+  }
+
+  /** One call; a status other than OK is a code here, not an exception. */
+  async call(
+    method: string,
+    request: object,
+    { token, ...options }: CallOptions & { token?: string } = {},
+  ): Promise<Outcome> {
+    const metadata = new Metadata();
+    if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    const answered = (error: ServiceError | null, message?: Record<string, unknown>): void =>
+      resolve(
+        error === null
+          ? { code: 0, details: "", message: message ?? {} }
+          : { code: error.code, details: error.details, message: {} },
+      );
+    this.#raw[method]?.(request, metadata, options, answered);
+    return promise;
+  }
+
+  stream(method: string): ClientDuplexStream<object, Record<string, unknown>> {
+    return this.#raw[method]?.() as ClientDuplexStream<object, Record<string, unknown>>;
+  }
+
+  [Symbol.dispose](): void {
+    this.#raw.close();
+  }
+}

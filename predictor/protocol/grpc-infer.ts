@@ -1,0 +1,149 @@
+/** ModelInfer: messages to requests that fit the model, and answers to messages. */
+import { invalid } from "../errors.ts";
+import { checkBinary } from "./binary.ts";
+import { datatypes } from "./datatypes.ts";
+import type { Datatype } from "./datatypes.ts";
+import { decodeElements } from "./elements.ts";
+import { checkDatatype, checkShape, decodeShape, unknownName } from "./infer.ts";
+import type { InferAnswer, InferRequest } from "./infer.ts";
+import { quote } from "./json.ts";
+import type { JsonObject } from "./json.ts";
+import type { Message } from "./protobuf.ts";
+import type { Bytes, Signature, Tensor, TensorSpec } from "./tensor.ts";
+
+/** Which field of InferTensorContents holds elements of a datatype; FP16 has none. */
+const contentsFields: Readonly<Partial<Record<Datatype, string>>> = {
+  BOOL: "bool_contents",
+  INT8: "int_contents",
+  INT16: "int_contents",
+  INT32: "int_contents",
+  INT64: "int64_contents",
+  UINT8: "uint_contents",
+  UINT16: "uint_contents",
+  UINT32: "uint_contents",
+  UINT64: "uint64_contents",
+  FP32: "fp32_contents",
+  FP64: "fp64_contents",
+  BYTES: "bytes_contents",
+};
+
+const listOf = (message: Message, name: string): readonly Message[] =>
+  (message[name] ?? []) as readonly Message[];
+const textOf = (message: Message, name: string): string => (message[name] ?? "") as string;
+
+/** A ModelInferRequest as request. Throws ServingError `invalid` with the reason. */
+export function decodeInferMessage(message: Message, signature: Signature): InferRequest {
+  const inputs = listOf(message, "inputs");
+  const raw = (message["raw_input_contents"] ?? []) as readonly Bytes[];
+  if (raw.length > 0 && raw.length !== inputs.length) {
+    throw invalid(
+      `raw_input_contents has ${raw.length} elements for ${inputs.length} inputs: ` +
+        "it holds all of them or none",
+    );
+  }
+  const specs = new Map(signature.inputs.map((spec) => [spec.name, spec]));
+  const tensors = new Map<string, Tensor>();
+  for (const [index, input] of inputs.entries()) {
+    const name = textOf(input, "name");
+    const spec = specs.get(name);
+    if (spec === undefined) throw unknownName("input", name, specs.keys());
+    if (tensors.has(name)) throw invalid(`input ${quote(name)} is given twice`);
+    tensors.set(name, decodeInput(input, spec, raw[index]));
+  }
+  const parameters = decodeParameters(message);
+  const id = textOf(message, "id");
+  return {
+    inputs: signature.inputs.map((spec) => {
+      const tensor = tensors.get(spec.name);
+      if (tensor === undefined) throw invalid(`input ${quote(spec.name)} is missing`);
+      return tensor;
+    }),
+    outputs: decodeOutputs(message, signature),
+    ...(id === "" ? {} : { id }),
+    ...(parameters === undefined ? {} : { parameters }),
+  };
+}
+
+function decodeInput(input: Message, spec: TensorSpec, raw: Bytes | undefined): Tensor {
+  const { name, datatype } = spec;
+  const where = `input ${quote(name)}`;
+  checkDatatype(textOf(input, "datatype"), spec);
+  const given = ((input["shape"] ?? []) as readonly bigint[]).map(Number);
+  const shape = decodeShape(given, where);
+  checkShape(shape, spec);
+  const contents = (input["contents"] ?? {}) as Message;
+  const target = { name, datatype, shape };
+  if (raw !== undefined) {
+    if (Object.keys(contents).length > 0) {
+      throw invalid(`${where}: has contents, but raw_input_contents is given`);
+    }
+    checkBinary(target, raw, where);
+    return { ...target, data: raw };
+  }
+  return { ...target, data: decodeContents(contents, target, where) };
+}
+
+function decodeContents(contents: Message, target: Omit<Tensor, "data">, where: string): Bytes {
+  const { datatype } = target;
+  const field = contentsFields[datatype];
+  if (field === undefined) {
+    throw invalid(`${where}: contents has no field for ${datatype}, send raw_input_contents`);
+  }
+  const other = Object.keys(contents).find((name) => name !== field);
+  if (other !== undefined) {
+    throw invalid(`${where}: contents has ${other}, ${datatype} elements are in ${field}`);
+  }
+  const { kind } = datatypes[datatype];
+  if (kind !== "float" && kind !== "string") {
+    return decodeElements(target, contents[field] ?? []);
+  }
+  const data =
+    kind === "float"
+      ? ((contents[field] ?? new Uint8Array()) as Bytes)
+      : packed((contents[field] ?? []) as readonly Bytes[]);
+  checkBinary(target, data, where);
+  return data;
+}
+
+function packed(elements: readonly Bytes[]): Bytes {
+  const all = new Uint8Array(elements.reduce((sum, each) => sum + 4 + each.byteLength, 0));
+  const view = new DataView(all.buffer);
+  let at = 0;
+  for (const element of elements) {
+    view.setUint32(at, element.byteLength, true);
+    all.set(element, at + 4);
+    at += 4 + element.byteLength;
+  }
+  return all;
+}
+
+function decodeOutputs(message: Message, signature: Signature): readonly string[] {
+  const known = signature.outputs.map((spec) => spec.name);
+  const names = listOf(message, "outputs").map((output) => textOf(output, "name"));
+  for (const [index, name] of names.entries()) {
+    if (!known.includes(name)) throw unknownName("output", name, known);
+    if (names.indexOf(name) !== index) throw invalid(`output ${quote(name)} is asked for twice`);
+  }
+  return names.length === 0 ? known : names;
+}
+
+/** A map of InferParameter as the JSON object that the REST protocol has; nothing when empty. */
+function decodeParameters(message: Message): JsonObject | undefined {
+  const entries = listOf(message, "parameters").map((entry): [string, unknown] => {
+    const [value] = Object.values((entry["value"] ?? {}) as Message);
+    const exact = typeof value === "bigint" ? Number(value) : value;
+    return [textOf(entry, "key"), exact];
+  });
+  return entries.length === 0 ? undefined : Object.fromEntries(entries);
+}
+
+/** An answer as ModelInferResponse, its tensors raw: they are their bytes already. */
+export function encodeInferMessage(answer: InferAnswer): Message {
+  return {
+    model_name: answer.modelName,
+    model_version: answer.modelVersion,
+    id: answer.id,
+    outputs: answer.outputs.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
+    raw_output_contents: answer.outputs.map(({ data }) => data),
+  };
+}
