@@ -15,6 +15,8 @@ describe("configuration", () => {
       batchLatencyMs: 0,
       requestTimeoutMs: 300_000,
       drainTimeoutMs: 300_000,
+      executionProviders: ["cpu"],
+      executionProviders: ["cpu"],
       bodyBytesMax: 67_108_864,
       modelBytesMax: 10_737_418_240,
       logLevel: "info",

@@ -23,6 +23,8 @@ export type Config = {
   readonly bodyBytesMax: number;
   /** Without it, the CPUs of the cgroup. */
   readonly intraOpNumThreads?: number;
+  /** onnxruntime's, the wanted one first. */
+  readonly executionProviders: readonly string[];
   readonly modelBytesMax: number;
   /** The storage URI names many models: docs/models.md. */
   readonly repository?: RepositoryConfig;
@@ -67,6 +69,7 @@ export class ConfigError extends Error {
 type Rule =
   | { readonly is: "text" }
   | { readonly is: "word"; readonly of: readonly string[] }
+  | { readonly is: "words"; readonly of: readonly string[] }
   | { readonly is: "url" }
   | { readonly is: "whole" | "seconds" | "share"; readonly min: number; readonly max: number };
 
@@ -101,6 +104,8 @@ const rules: Readonly<Record<string, Rule>> = {
   MODEL_EXECUTORS: whole(1, 64),
   STORAGE_POLL_SECONDS: seconds(0),
   LOG_LEVEL: { is: "word", of: logLevels },
+  ACCELERATOR: text,
+  EXECUTION_PROVIDERS: { is: "words", of: ["cpu", "cuda", "tensorrt", "webgpu"] },
   LOG_REQUESTS: { is: "word", of: ["true", "false"] },
   LOGGER_URL: { is: "url" },
   LOGGER_MODE: { is: "word", of: ["all", "request", "response"] },
@@ -173,6 +178,7 @@ export function parseConfig(args: readonly string[], environment: Environment): 
     grpcShared: given("PROTOCOL") === "grpc-v2",
     logLevel: given("LOG_LEVEL") ?? "info",
     terminationLog: given("TERMINATION_LOG") ?? "/dev/termination-log",
+    executionProviders: executionProviders(given),
     environment: { ...environment, ...Object.fromEntries(flags) },
   });
 }
@@ -187,6 +193,13 @@ function repositoryConfig(given: (name: string) => string | undefined): Reposito
     executors: number("MODEL_EXECUTORS"),
   };
   return { preload: names.filter((name) => name !== ""), ...withoutUndefined(limits) };
+}
+
+/** As told, or what the accelerator asks for; others than NVIDIA's have servers of their own. */
+function executionProviders(given: (name: string) => string | undefined): readonly string[] {
+  const wanted =
+    given("EXECUTION_PROVIDERS") ?? (given("ACCELERATOR") === "nvidia" ? "cuda" : "cpu");
+  return wanted.split(",").map((name) => name.trim());
 }
 
 function withoutUndefined(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
@@ -221,6 +234,10 @@ function parseFlags(args: readonly string[], mistakes: string[]): Map<string, st
 
 function mistakeOf(value: string, rule: Rule): string | undefined {
   if (rule.is === "text") return undefined;
+  if (rule.is === "words") {
+    const fits = value.split(",").every((word) => rule.of.includes(word.trim()));
+    return fits ? undefined : `must be a list of ${rule.of.join(", ")}`;
+  }
   if (rule.is === "word") {
     return rule.of.includes(value) ? undefined : `must be one of ${rule.of.join(", ")}`;
   }

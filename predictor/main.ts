@@ -8,7 +8,7 @@ const childArgument = "executor";
 
 if (process.argv[2] === childArgument) {
   enableCompileCache();
-  void import("./executor/child.ts").then(({ runChild }) => runChild());
+  void import("./executor/child.ts").then(({ runChild }) => runChild(process.argv[3]?.split(",")));
 } else {
   enableCompileCache();
   void import("./predictor.ts").then(async ({ runPredictor }) =>

@@ -121,7 +121,7 @@ class Predictor {
       watch: undefined,
     };
     this.#versions = {
-      entry,
+      entry: { ...entry, args: [...entry.args, config.executionProviders.join(",")] },
       threads: config.intraOpNumThreads ?? usableCpus(),
       loadTimeoutMs,
       clock: systemClock,
@@ -196,13 +196,18 @@ class Predictor {
     const served = await this.#open(supervisor, model);
     this.#server.serve(served);
     this.#service.serve(new OneModel(served));
-    const { loadMs, batchable, notes } = served.default.loaded;
+    const { loadMs, batchable, notes, provider } = served.default.loaded;
+    const [wanted] = this.#config.executionProviders;
+    if (provider !== wanted) {
+      this.#log?.warn({ model: served.name, wanted, provider, notes }, "accelerator not in use");
+    }
     this.#log?.info(
       {
         model: served.name,
         version: served.default.version,
         port,
         batchable,
+        provider,
         notes,
         loadMs: Math.round(loadMs),
         // performance.now() counts from the start of the process.
@@ -243,6 +248,10 @@ class Predictor {
       ]);
     const { admin, environment, host, logLevel } = this.#config;
     const [log, metrics] = [createLog(logLevel), createMetrics()];
+    if (this.#config.executionProviders[0] !== "cpu") {
+      const { addDeviceMetrics } = await import("./ops/device-metrics.ts");
+      addDeviceMetrics(metrics.registry);
+    }
     this.#log = log;
     this.#metrics = metrics;
     this.#observation = await createObservation({ environment, log, metrics, version });

@@ -66,6 +66,7 @@ export class ServedVersion {
     this.generator = parts.generator;
     const { batchSizeMax: sizeMax, batchLatencyMs: latencyMs } = limits;
     this.batching = parts.loaded.batchable ? { sizeMax, latencyMs } : undefined;
+    metrics.placed(parts.loaded.provider);
     this.#executor = parts.executor;
     this.#clock = clock;
     this.#timeoutMs = limits.timeoutMs;

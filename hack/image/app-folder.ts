@@ -2,7 +2,7 @@
  * build/app/<program>: what an image holds besides its base, as a folder. The Dockerfile copies it,
  * and `npm run image` makes a layer of it.
  */
-import { chmod, copyFile, mkdir, readdir, rm, symlink } from "node:fs/promises";
+import { chmod, copyFile, cp, mkdir, readdir, rm, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 import { LICENSES_FILE } from "../bundle/bundle.ts";
@@ -56,10 +56,38 @@ async function selectOnnxruntime(root: string): Promise<string[]> {
   return [
     `${node}/package.json`,
     ...(await list(root, `${node}/dist`, isCode)),
-    ...(await list(root, `${node}/bin/napi-v6/linux/${process.arch}`, () => true)),
+    ...(await list(root, `${node}/bin/napi-v6/linux/${process.arch}`, isForCpu)),
     `${common}/package.json`,
     ...(await list(root, `${common}/dist/cjs`, isCode)),
   ];
+}
+
+/** The libraries of other execution providers, where onnxruntime-node's install script put them. */
+const PROVIDER = /\/libonnxruntime_providers_\w+\.so$/;
+const isForCpu = (path: string): boolean => !PROVIDER.test(path);
+
+/**
+ * build/app/predictor-cuda: the predictor with onnxruntime's CUDA provider, for the Dockerfile's target
+ * of that name. Throws, saying how to get them, when the provider's libraries are not installed.
+ */
+export async function makeCudaFolder(root: string): Promise<string> {
+  const binaries = "node_modules/onnxruntime-node/bin/napi-v6/linux/x64";
+  const found = await list(root, binaries, (path) => PROVIDER.test(path));
+  const wanted = ["cuda", "shared"].map((name) => `libonnxruntime_providers_${name}.so`);
+  const missing = wanted.filter((name) => !found.some((path) => path.endsWith(`/${name}`)));
+  if (missing.length > 0) {
+    throw new Error(
+      `${binaries} has no ${missing.join(", ")}: onnxruntime-node's install script fetches them from NuGet; ` +
+        "run `node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12` on Linux x64 with access to it",
+    );
+  }
+  const folder = join(root, "build/app/predictor-cuda");
+  await rm(folder, { recursive: true, force: true });
+  await cp(await makeAppFolder(root, "predictor"), folder, { recursive: true });
+  for (const path of found.filter((each) => !each.includes("tensorrt"))) {
+    await copyFile(join(root, path), join(folder, INSTALLATION, path));
+  }
+  return folder;
 }
 
 async function list(

@@ -9,13 +9,17 @@ import type { Frame } from "./frames.ts";
 import type { LoadedModel, LoadOptions, Message } from "./messages.ts";
 import { probe } from "./probe.ts";
 import type { Probe } from "./probe.ts";
-import { importRuntime, openSession } from "./session.ts";
+import { openPlaced } from "./provider.ts";
+import { cpu, importRuntime } from "./session.ts";
 import type { Session } from "./session.ts";
 
 type Runtime = Awaited<ReturnType<typeof importRuntime>>;
 
-/** Serves the parent until it closes the socket; then ends the process. */
-export async function runChild(): Promise<void> {
+/**
+ * Serves the parent until it closes the socket; then ends the process. Sessions run on the first of
+ * onnxruntime's execution providers that works.
+ */
+export async function runChild(providers: readonly string[] = [cpu]): Promise<void> {
   // A terminal's Ctrl-C and a container's stop signal reach the whole group; the parent drains first.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
   const wire = new BlockingWire(3);
@@ -26,7 +30,7 @@ export async function runChild(): Promise<void> {
   const sessions = new Map<number, Session>();
   try {
     for (let frame = wire.read(); frame !== undefined; frame = wire.read()) {
-      const answered = await answer(frame, sessions, runtime);
+      const answered = await answer(frame, { sessions, runtime, providers });
       if (answered !== undefined) wire.write(answered);
     }
   } catch (error) {
@@ -36,16 +40,19 @@ export async function runChild(): Promise<void> {
   process.exit(0);
 }
 
-async function answer(
-  { message, tensors }: Frame,
-  sessions: Map<number, Session>,
-  runtime: Promise<Runtime>,
-): Promise<Frame | undefined> {
+type State = {
+  readonly sessions: Map<number, Session>;
+  readonly runtime: Promise<Runtime>;
+  readonly providers: readonly string[];
+};
+
+async function answer({ message, tensors }: Frame, state: State): Promise<Frame | undefined> {
+  const { sessions } = state;
   if (message.type === "run") {
     const session = sessions.get(message.session);
     return session === undefined ? undefined : run(session, message, tensors);
   }
-  if (message.type === "load") return load(runtime, message, sessions);
+  if (message.type === "load") return load(message, state);
   if (message.type === "unload" || message.type === "measure") {
     if (message.type === "unload") await unload(sessions, message.session);
     const rssBytes = process.memoryUsage.rss();
@@ -55,14 +62,13 @@ async function answer(
 }
 
 async function load(
-  runtime: Promise<Runtime>,
   options: Extract<Message, { type: "load" }>,
-  sessions: Map<number, Session>,
+  { runtime, sessions, providers }: State,
 ): Promise<Frame> {
   const { id } = options;
   try {
     const started = performance.now();
-    const opened = await open(await runtime, options);
+    const opened = await open(await runtime, options, providers);
     const model = { ...opened.model, loadMs: performance.now() - started };
     sessions.set(options.session, opened.session);
     watchParent();
@@ -85,15 +91,22 @@ type Opened = { session: Session; model: Omit<LoadedModel, "loadMs"> };
  * model is tried once more with the careful ones; when it still fails, the made-up input was the
  * reason.
  */
-async function open(runtime: Runtime, options: LoadOptions): Promise<Opened> {
+async function open(
+  runtime: Runtime,
+  options: LoadOptions,
+  providers: readonly string[],
+): Promise<Opened> {
   const { path, threads, optimization = "all" } = options;
-  const session = await openSession(runtime, { path, threads, optimization });
-  const notes = session.skipped.map((name) => `output ${name} is no tensor and is left out`);
+  const placed = await openPlaced(runtime, { path, threads, optimization }, providers);
+  const { session, provider } = placed;
+  const left = session.skipped.map((name) => `output ${name} is no tensor and is left out`);
+  const notes = [...placed.notes, ...left];
   const opened = (by: Session, { batchable }: Probe, note: string[]): Opened => ({
     session: by,
     model: {
       signature: by.signature,
       batchable,
+      provider,
       optimization: by === session ? optimization : "basic",
       notes: [...notes, ...note],
     },
@@ -102,7 +115,8 @@ async function open(runtime: Runtime, options: LoadOptions): Promise<Opened> {
   if (!options.warmUp) return opened(session, cold, ["the model was not tried before serving"]);
   const first = await probe(session);
   if (first.warm) return opened(session, first, []);
-  const careful = await openSession(runtime, { path, threads, optimization: "basic" });
+  const cautious = { path, threads, optimization: "basic" } as const;
+  const { session: careful } = await openPlaced(runtime, cautious, [provider]);
   const second = await probe(careful);
   if (second.warm) {
     await session.release();

@@ -19,6 +19,8 @@ export type LoadedModel = {
   /** Whether requests may be joined along dimension 0. */
   readonly batchable: boolean;
   readonly optimization?: Optimization;
+  /** onnxruntime's name of the execution provider that it runs on. */
+  readonly provider: string;
   readonly loadMs: number;
   /** What an operator should know: a warm-up that failed, outputs left out. */
   readonly notes: readonly string[];

@@ -26,7 +26,12 @@ export type SessionOptions = {
   readonly path: string;
   readonly threads: number;
   readonly optimization: "all" | "basic";
+  /** onnxruntime's execution providers, the wanted one first; the CPU without it. */
+  readonly providers?: readonly string[] | undefined;
 };
+
+/** The execution provider that every machine has. */
+export const cpu = "cpu";
 
 /** onnxruntime's native library; takes tens of milliseconds, so that it can be called early. */
 export async function importRuntime(): Promise<Runtime> {
@@ -57,7 +62,7 @@ export async function openSession(runtime: Runtime, options: SessionOptions): Pr
       graphOptimizationLevel: options.optimization,
       // What goes wrong is thrown, too; a client must not be able to fill the log with it.
       logSeverityLevel: 4,
-      executionProviders: ["cpu"],
+      executionProviders: [...(options.providers ?? [cpu])],
     });
   const { created: session, native } = await withNative(await importBinding(), create);
   const signature = {

@@ -23,6 +23,8 @@ export type Metrics = {
   /** The text of GET /metrics. */
   render(): Promise<string>;
   readonly contentType: string;
+  /** For those who add metrics of their own. */
+  readonly registry: Registry;
   /** The metrics of one model version, all at zero from the start. */
   forModel(model: string, version: string): ModelMetrics;
   /** Those of a repository of many models; asked for once. */
@@ -40,6 +42,8 @@ export type ModelMetrics = {
   readonly pending: (requests: number) => void;
   readonly ran: (run: FinishedRun) => void;
   readonly restarted: () => void;
+  /** The model is loaded, and runs on this execution provider. */
+  readonly placed: (provider: string) => void;
   /** All this since the start of the process. */
   readonly statistics: () => ModelStatistics;
 };
@@ -69,6 +73,7 @@ export function createMetrics(): Metrics {
   return {
     render: async () => registry.metrics(),
     contentType: registry.contentType,
+    registry,
     answered: (status) => classes.get(String(status)[0])?.inc(),
     payload: (outcome) => payloads.inc({ outcome }),
     forModel,
@@ -116,6 +121,12 @@ function defineModelMetrics(registry: Registry) {
       registers,
     }),
     restarts: counter("pilotlight_executor_restarts_total", "Executors replaced", modelLabels),
+    provider: new Gauge({
+      name: "pilotlight_execution_provider",
+      help: "1 for the execution provider that the model runs on",
+      labelNames: [...modelLabels, "provider"],
+      registers,
+    }),
   };
 }
 
@@ -155,6 +166,7 @@ function modelMetricsIn(registry: Registry): Metrics["forModel"] {
       statistics: () => statistics.snapshot(),
       pending: (requests) => waiting.set(requests),
       restarted: () => all.restarts.inc(of),
+      placed: (provider) => all.provider.set({ ...of, provider }, 1),
       ran: ({ requests, rows, runMs, queueMs }) => {
         statistics.ran({ rows, runMs, queueMs });
         all.count.inc(of, rows);

@@ -102,7 +102,8 @@ async function serve(options: SpikeOptions): Promise<void> {
     timeoutMs: 300_000,
   };
   const batchable = options.batchSizeMax > 1;
-  const loaded = { signature, batchable, optimization: "all" as const, loadMs: 0, notes: [] };
+  const how = { optimization: "all" as const, provider: "cpu", loadMs: 0, notes: [] };
+  const loaded = { signature, batchable, ...how };
   const first = new ServedVersion(
     { version: "1", loaded, metrics: metrics.forModel("m", "1"), executor },
     { limits, clock: systemClock },

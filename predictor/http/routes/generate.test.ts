@@ -55,7 +55,13 @@ let url: string;
 before(async () => {
   const service = new Service();
   const metrics = createMetrics();
-  const loaded = { signature: { inputs: [], outputs: [] }, batchable: false, loadMs: 0, notes: [] };
+  const loaded = {
+    signature: { inputs: [], outputs: [] },
+    batchable: false,
+    provider: "cpu",
+    loadMs: 0,
+    notes: [],
+  };
   const version = (id: string, generator?: TextGenerator): ServedVersion => {
     const parts = { version: id, loaded, metrics: metrics.forModel("gpt", id), executor };
     return new ServedVersion(generator === undefined ? parts : { ...parts, generator }, {
