@@ -16,7 +16,6 @@ describe("configuration", () => {
       requestTimeoutMs: 300_000,
       drainTimeoutMs: 300_000,
       executionProviders: ["cpu"],
-      executionProviders: ["cpu"],
       bodyBytesMax: 67_108_864,
       modelBytesMax: 10_737_418_240,
       logLevel: "info",
