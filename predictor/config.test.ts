@@ -18,6 +18,7 @@ describe("configuration", () => {
       executionProviders: ["cpu"],
       bodyBytesMax: 67_108_864,
       modelBytesMax: 10_737_418_240,
+      modelTask: "auto",
       logLevel: "info",
       terminationLog: "/dev/termination-log",
       grpcShared: false,

@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util";
 import { parseVersionPolicy } from "./repository/version-policy.ts";
 import type { VersionPolicy } from "./repository/version-policy.ts";
+import { taskNames } from "./tasks/names.ts";
 
 export type Config = {
   readonly port: number;
@@ -26,6 +27,8 @@ export type Config = {
   /** onnxruntime's, the wanted one first. */
   readonly executionProviders: readonly string[];
   readonly modelBytesMax: number;
+  /** A task's name, `none`, or `auto` for what config.json beside the model suggests. */
+  readonly modelTask: string;
   /** The storage URI names many models: docs/models.md. */
   readonly repository?: RepositoryConfig;
   /** How often the source is asked whether the model changed; never without it. */
@@ -97,6 +100,7 @@ const rules: Readonly<Record<string, Rule>> = {
   BODY_BYTES_MAX: whole(1, 2 ** 31),
   INTRA_OP_NUM_THREADS: whole(1, 1024),
   MODEL_BYTES_MAX: whole(1),
+  MODEL_TASK: { is: "word", of: ["auto", "none", ...taskNames] },
   MODEL_REPOSITORY: { is: "word", of: ["true", "false"] },
   MODEL_PRELOAD: text,
   MODEL_MEMORY_BUDGET: whole(1),
@@ -176,6 +180,7 @@ export function parseConfig(args: readonly string[], environment: Environment): 
     modelBytesMax: number("MODEL_BYTES_MAX", 10_737_418_240),
     versionPolicy: parseVersionPolicy(given("VERSION_POLICY") ?? "") ?? allVersions,
     grpcShared: given("PROTOCOL") === "grpc-v2",
+    modelTask: given("MODEL_TASK") ?? "auto",
     logLevel: given("LOG_LEVEL") ?? "info",
     terminationLog: given("TERMINATION_LOG") ?? "/dev/termination-log",
     executionProviders: executionProviders(given),

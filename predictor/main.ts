@@ -1,14 +1,18 @@
 /**
  * The predictor. Listens at once; starts the executor, loads the routes and fetches the model at
- * the same time; serves; drains. The same file is also the executor's program: it runs itself again.
+ * the same time; serves; drains. The same file is also the executor's program, which runs it again,
+ * and that of its threads.
  */
 import { enableCompileCache } from "node:module";
+import { threadArgument } from "./tasks/worker/argument.ts";
 
 const childArgument = "executor";
 
 if (process.argv[2] === childArgument) {
   enableCompileCache();
   void import("./executor/child.ts").then(({ runChild }) => runChild(process.argv[3]?.split(",")));
+} else if (process.argv[2] === threadArgument) {
+  void import("./tasks/worker/worker.ts").then(({ runTaskWorker }) => runTaskWorker());
 } else {
   enableCompileCache();
   void import("./predictor.ts").then(async ({ runPredictor }) =>

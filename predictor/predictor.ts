@@ -126,6 +126,7 @@ class Predictor {
       loadTimeoutMs,
       clock: systemClock,
       onRestart: (reason) => this.#log?.warn({ reason }, "executor replaced"),
+      task: config.modelTask,
       limits: {
         batchSizeMax: config.batchSizeMax,
         batchLatencyMs: config.batchLatencyMs,

@@ -12,7 +12,10 @@ import { Supervisor } from "./executor/supervisor.ts";
 import type { ModelMetrics } from "./ops/metrics.ts";
 import type { Batching } from "./protocol/config.ts";
 import type { TextGenerator } from "./protocol/generate.ts";
+import type { JsonObject } from "./protocol/json.ts";
 import type { Signature } from "./protocol/tensor.ts";
+import { hasTaskFiles } from "./tasks/has-task-files.ts";
+import type { ServedTask } from "./tasks/served-task.ts";
 
 export type VersionOptions = {
   readonly entry: ChildEntry;
@@ -22,6 +25,8 @@ export type VersionOptions = {
   readonly clock: Clock;
   /** Told of restarts; for the log. */
   readonly onRestart: (reason: string) => void;
+  /** A task's name, `auto` for the one that config.json suggests, nothing for none. */
+  readonly task?: string | undefined;
 };
 
 /** How often a version that leaves looks whether its requests are answered. */
@@ -43,14 +48,18 @@ export type VersionParts = {
   readonly generator?: TextGenerator;
 };
 
+/** A request as the protocols have it: a task may take its parameters, a graph has none. */
+export type Asked = Work & { readonly parameters?: JsonObject | undefined };
+
 /** One loaded version. */
 export class ServedVersion {
   readonly version: string;
   readonly loaded: LoadedModel;
   readonly metrics: ModelMetrics;
-  readonly generator: TextGenerator | undefined;
   /** How requests are joined; nothing when they aren't. */
   readonly batching: Batching | undefined;
+  readonly #generator: TextGenerator | undefined;
+  #task: ServedTask | undefined;
   readonly #executor: Executor;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
@@ -63,10 +72,10 @@ export class ServedVersion {
     this.version = parts.version;
     this.loaded = parts.loaded;
     this.metrics = metrics;
-    this.generator = parts.generator;
     const { batchSizeMax: sizeMax, batchLatencyMs: latencyMs } = limits;
     this.batching = parts.loaded.batchable ? { sizeMax, latencyMs } : undefined;
     metrics.placed(parts.loaded.provider);
+    this.#generator = parts.generator;
     this.#executor = parts.executor;
     this.#clock = clock;
     this.#timeoutMs = limits.timeoutMs;
@@ -98,28 +107,60 @@ export class ServedVersion {
   ): Promise<ServedVersion> {
     try {
       const loaded = await executor.load(path);
-      return new ServedVersion({ ...parts, loaded, executor }, options);
+      const notes = [...loaded.notes];
+      const version = new ServedVersion(
+        { ...parts, loaded: { ...loaded, notes }, executor },
+        options,
+      );
+      if (hasTaskFiles(path, options.task)) {
+        const { openTask } = await import("./tasks/open-task.ts");
+        version.#task = await openTask({
+          path,
+          version,
+          options,
+          note: (text) => notes.push(text),
+        });
+      }
+      return version;
     } catch (error) {
       await executor.close();
       throw error;
     }
   }
 
+  /** What it takes and gives: its task's texts or pictures, or else the graph's tensors. */
   get signature(): Signature {
-    return this.loaded.signature;
+    return this.#task?.signature ?? this.loaded.signature;
+  }
+
+  /** The one of its two signatures that inputs of these names mean. */
+  signatureFor(names: readonly string[]): Signature {
+    return this.#task?.takes(names) === true ? this.#task.signature : this.loaded.signature;
+  }
+
+  get task(): ServedTask | undefined {
+    return this.#task;
+  }
+
+  /** For the generate routes, when the model's task makes text. */
+  get generator(): TextGenerator | undefined {
+    return this.#generator ?? this.#task?.generator;
   }
 
   /** The executor holds the model now: false while it's being replaced. */
   get ready(): boolean {
-    return this.#executor.loaded;
+    return this.#executor.loaded && this.#task?.ready !== false;
   }
 
-  submit(work: Work): Ticket {
+  submit(work: Asked): Ticket {
     if (this.#successor !== undefined) return this.#passOn(work);
+    const names = this.#task === undefined ? [] : work.inputs.map(({ name }) => name);
+    if (this.#task?.takes(names) === true) return this.#task.submit(work);
     return this.#batcher.submit(work);
   }
 
   async close(): Promise<void> {
+    await this.#task?.close();
     await this.#executor.close();
   }
 

@@ -13,7 +13,12 @@ export const PROGRAMS: readonly Program[] = [
 ];
 
 /**
- * Stays outside: a native library, which finds its parts beside itself; and what grpc-js would read
- * .proto files with, for services that aren't ours.
+ * Stays outside: native libraries, which find their parts beside themselves; WebAssembly; and what
+ * grpc-js would read .proto files with, for services that aren't ours.
  */
-export const EXTERNAL: readonly string[] = ["onnxruntime-node", "@grpc/proto-loader"];
+export const EXTERNAL: readonly string[] = [
+  "onnxruntime-node",
+  "tokenizers",
+  "@jsquash/jpeg",
+  "@grpc/proto-loader",
+];

@@ -1,16 +1,17 @@
 /** POST …/infer and …:predict: body → request → queue → answer. The hot path, without a router. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Work, WorkResult } from "../batch/batcher.ts";
+import type { WorkResult } from "../batch/batcher.ts";
 import { ServingError } from "../errors.ts";
 import { subjectOf } from "../observe/watch.ts";
 import type { AnswerBody, Watcher } from "../observe/watch.ts";
 import type { FailureReason } from "../ops/metrics.ts";
 import { headerLengthHeader, parseHeaderLength } from "../protocol/binary.ts";
 import { binaryOf, decodeInfer, encodeInfer } from "../protocol/infer.ts";
+import type { SignatureChoice } from "../protocol/infer.ts";
 import { schedulingOf } from "../protocol/parameters.ts";
 import { decodePredict, encodePredict } from "../protocol/predict.ts";
 import type { Tensor } from "../protocol/tensor.ts";
-import type { ServedModel, ServedVersion } from "../served-model.ts";
+import type { Asked, ServedModel, ServedVersion } from "../served-model.ts";
 import { asServingError, sendBinary, sendError, sendJson } from "./answer.ts";
 import { readBody } from "./body.ts";
 import type { Body } from "./body.ts";
@@ -38,7 +39,7 @@ type Target = {
 
 /** What a protocol makes of a body: what to run, and how to write what comes out. */
 type Decoded = {
-  readonly work: Work;
+  readonly work: Asked;
   /** Writes the answer; returns its body. */
   send(response: ServerResponse, outputs: readonly Tensor[]): AnswerBody;
 };
@@ -71,6 +72,12 @@ export async function serveInference(
     const body = await readBody(request, options.bodyBytesMax);
     watch?.received?.(body);
     started = performance.now();
+    const asksTask = target.protocol === "v1" && target.version.task !== undefined;
+    const texts = asksTask ? await answerTask(exchange, target, body) : undefined;
+    if (texts !== undefined) {
+      watch?.answered({ status: 200, body: [texts] });
+      return;
+    }
     const decoded = decode(request, body, target);
     const decodedAt = performance.now();
     const result = await predict(response, version, decoded.work);
@@ -92,10 +99,29 @@ export async function serveInference(
   }
 }
 
+/** Answers texts or pictures; says what, or nothing when the body means the graph's tensors. */
+async function answerTask(
+  { response }: Exchange,
+  { version }: Target,
+  body: Body,
+): Promise<string | undefined> {
+  const started = performance.now();
+  const answering = version.task?.answer(body);
+  if (answering === undefined) return undefined;
+  const decodeMs = performance.now() - started;
+  response.once("close", answering.cancel);
+  if (response.destroyed) answering.cancel();
+  const json = await answering.body;
+  sendJson(response, 200, json);
+  const predictMs = performance.now() - started - decodeMs;
+  version.metrics.succeeded({ decodeMs, predictMs, encodeMs: 0 });
+  return json;
+}
+
 function decode(request: IncomingMessage, body: Body, target: Target): Decoded {
   const { model, version, protocol } = target;
   if (protocol === "v1") {
-    const { inputs, outputs, rows } = decodePredict(body, version.signature);
+    const { inputs, outputs, rows } = decodePredict(body, version.loaded.signature);
     return {
       work: { inputs, outputs },
       send: (response, tensors) => {
@@ -106,12 +132,13 @@ function decode(request: IncomingMessage, body: Body, target: Target): Decoded {
     };
   }
   const headerLength = parseHeaderLength(request.headers[headerLengthHeader], body.byteLength);
-  const decoded = decodeInfer(body, version.signature, headerLength);
+  const choice = version.task === undefined ? version.signature : chooser(version);
+  const decoded = decodeInfer(body, choice, headerLength);
   const { id, inputs, outputs, binary, parameters } = decoded;
   const named = { modelName: model.name, modelVersion: version.version };
   const head = id === undefined ? named : { ...named, id };
   return {
-    work: { inputs, outputs, ...schedulingOf(parameters) },
+    work: { inputs, outputs, parameters, ...schedulingOf(parameters) },
     send: (response, tensors) => {
       const answer = { ...head, outputs: tensors };
       const json = encodeInfer(answer, binary);
@@ -126,10 +153,15 @@ function decode(request: IncomingMessage, body: Body, target: Target): Decoded {
   };
 }
 
+const chooser =
+  (version: ServedVersion): SignatureChoice =>
+  (names) =>
+    version.signatureFor(names);
+
 async function predict(
   response: ServerResponse,
   version: ServedVersion,
-  work: Work,
+  work: Asked,
 ): Promise<WorkResult> {
   const ticket = version.submit(work);
   // "close" without an answer is a client that hung up: its request leaves the queue.

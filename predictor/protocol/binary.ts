@@ -5,7 +5,6 @@
  */
 import { invalid } from "../errors.ts";
 import { datatypes } from "./datatypes.ts";
-import type { Datatype } from "./datatypes.ts";
 import { isObject, quote } from "./json.ts";
 import type { JsonObject } from "./json.ts";
 import { elementCount } from "./tensor.ts";
@@ -72,13 +71,13 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Checks that bytes are what the shape says. Throws ServingError `invalid`. */
 export function checkBinary(
-  { datatype, shape }: { datatype: Datatype; shape: readonly number[] },
+  { datatype, shape, anyBytes }: Pick<TensorSpec, "datatype" | "shape" | "anyBytes">,
   data: Bytes,
   where: string,
 ): void {
   const count = elementCount(shape);
   if (datatype === "BYTES") {
-    const found = countStrings(data, where);
+    const found = countElements(data, where, anyBytes !== true);
     if (found === count) return;
     const holds = `shape [${shape.join(",")}] holds ${count} elements`;
     throw invalid(`${where}: ${holds}, the binary data has ${found}`);
@@ -96,7 +95,7 @@ export function checkBinary(
   }
 }
 
-function countStrings(data: Bytes, where: string): number {
+function countElements(data: Bytes, where: string, asText: boolean): number {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   let count = 0;
   for (let at = 0; at < data.byteLength; count++) {
@@ -104,7 +103,7 @@ function countStrings(data: Bytes, where: string): number {
     const end = cut ? Number.POSITIVE_INFINITY : at + 4 + view.getUint32(at, true);
     if (end > data.byteLength) throw invalid(`${where}: element ${count} is cut short`);
     try {
-      utf8.decode(data.subarray(at + 4, end));
+      if (asText) utf8.decode(data.subarray(at + 4, end));
     } catch {
       // onnxruntime's strings are UTF-8, so that other bytes have no way in.
       throw invalid(`${where}: element ${count} is not valid UTF-8, which a model's strings are`);
@@ -130,7 +129,7 @@ export function rawInput(body: Bytes, signature: Signature): Tensor {
   const where = `input ${quote(name)}`;
   const data = datatype === "BYTES" ? withLength(body) : body;
   const shape = rawShape(spec, body.byteLength / datatypes[datatype].bytes, where);
-  checkBinary({ datatype, shape }, data, where);
+  checkBinary({ ...spec, shape }, data, where);
   return { name, datatype, shape, data };
 }
 

@@ -30,6 +30,9 @@ export type InferAnswer = {
   readonly outputs: readonly Tensor[];
 };
 
+/** For models that take their inputs in two ways: the signature that has inputs of these names. */
+export type SignatureChoice = (names: readonly string[]) => Signature;
+
 const idLengthMax = 1024;
 
 /**
@@ -38,12 +41,13 @@ const idLengthMax = 1024;
  */
 export function decodeInfer(
   body: Bytes,
-  signature: Signature,
+  signature: Signature | SignatureChoice,
   headerLength?: number,
 ): InferRequest {
   if (headerLength === 0) {
-    const outputs = signature.outputs.map((spec) => spec.name);
-    return { inputs: [rawInput(body, signature)], outputs, binary: new Set(outputs) };
+    const chosen = typeof signature === "function" ? signature([]) : signature;
+    const outputs = chosen.outputs.map((spec) => spec.name);
+    return { inputs: [rawInput(body, chosen)], outputs, binary: new Set(outputs) };
   }
   const json = headerLength === undefined ? body : body.subarray(0, headerLength);
   const rest = headerLength === undefined ? undefined : body.subarray(headerLength);
@@ -55,8 +59,13 @@ export function decodeInfer(
   }
 }
 
-function requestOf(json: unknown, signature: Signature, rest: Bytes | undefined): InferRequest {
+function requestOf(
+  json: unknown,
+  choice: Signature | SignatureChoice,
+  rest: Bytes | undefined,
+): InferRequest {
   if (!isObject(json)) throw invalid("the body is not a JSON object");
+  const signature = typeof choice === "function" ? choice(namesOf(json["inputs"])) : choice;
   const { id } = json;
   if (id !== undefined && typeof id !== "string") throw invalid("id is not a string");
   if (id !== undefined && id.length > idLengthMax) {
@@ -73,6 +82,13 @@ function requestOf(json: unknown, signature: Signature, rest: Bytes | undefined)
     ...(id === undefined ? {} : { id }),
     ...(parameters === undefined ? {} : { parameters }),
   };
+}
+
+function namesOf(inputs: unknown): string[] {
+  const list: readonly unknown[] = Array.isArray(inputs) ? inputs : [];
+  return list.flatMap((input) =>
+    isObject(input) && typeof input["name"] === "string" ? [input["name"]] : [],
+  );
 }
 
 /** Unknown parameters are accepted: servers differ in those they have. */
@@ -125,7 +141,7 @@ function decodeInput(input: JsonObject, spec: TensorSpec, binary: BinaryPart | u
     throw invalid(`${where}: binary_data_size needs the header Inference-Header-Content-Length`);
   }
   const data = binary.take(size, where);
-  checkBinary(target, data, where);
+  checkBinary({ ...spec, shape }, data, where);
   return { ...target, data };
 }
 

@@ -23,6 +23,8 @@ export type TensorSpec = {
   readonly shape: readonly number[];
   /** The model's names of its dimensions, empty where it has none. */
   readonly dimensionNames: readonly string[];
+  /** BYTES that need not be text: pictures. */
+  readonly anyBytes?: boolean;
 };
 
 export type Signature = {

@@ -33,6 +33,16 @@ describe("selectVersions", () => {
       want: ["1 iris.onnx"],
       why: "what mounts and archivers hide is not meant",
     },
+    {
+      given: listing(["config.json"], { onnx: ["model.onnx", "model_quantized.onnx"] }),
+      want: ["1 onnx/model.onnx"],
+      why: "Hugging Face's layout has its graphs in onnx/",
+    },
+    {
+      given: listing(["config.json", "decoder_model_merged.onnx", "encoder_model.onnx"]),
+      want: ["1 encoder_model.onnx"],
+      why: "of an encoder and a decoder the encoder comes first",
+    },
     { given: listing(["m.onnx"], { 0.5: [] }), want: ["1 m.onnx"], why: "0.5 is no version" },
     { given: listing(["m.onnx"], { "01": [] }), want: ["1 m.onnx"], why: "01 is no version" },
   ];

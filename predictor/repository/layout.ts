@@ -8,16 +8,23 @@ export interface LayoutVersion {
 }
 
 const NAMES_SHOWN_MAX = 5;
+/** Of a model in several graphs (optimum's names) the one that comes first; a task finds the others. */
+const EXPORTED = [
+  "model.onnx",
+  "encoder_model.onnx",
+  "decoder_model_merged.onnx",
+  "decoder_model.onnx",
+];
 const VERSION_FOLDER = /^(0|[1-9][0-9]{0,14})$/;
 
 /**
- * Which versions a folder holds, lowest first: `model.onnx` or exactly one `.onnx` is version 1, else
- * numbered folders that each hold such a file. `shown` names the folder in messages. Throws
+ * Which versions a folder holds, lowest first: `model.onnx` or exactly one `.onnx` is version 1, also
+ * in `onnx/` beside a config.json; else numbered folders that each hold such a file. `shown` names the folder in messages. Throws
  * StorageError "not-found" (no model) or "invalid" (several could be meant).
  */
 export function selectVersions(folder: FolderListing, shown: string): LayoutVersion[] {
   const numbered = [...folder.folders.keys()].filter((name) => VERSION_FOLDER.test(name));
-  const single = selectModelFile(folder.files, shown);
+  const single = selectModelFile(folder.files, shown) ?? selectExported(folder, shown);
   if (single !== undefined && numbered.length > 0) {
     throw new StorageError(
       "invalid",
@@ -50,10 +57,17 @@ export function selectWrapping(folder: FolderListing): string | undefined {
   return wrapped && !folder.files.some(isModel) ? only : undefined;
 }
 
+/** Hugging Face's layout: the graphs in `onnx/`, config.json beside it. */
+function selectExported(folder: FolderListing, shown: string): string | undefined {
+  if (!folder.files.includes("config.json")) return undefined;
+  const file = selectModelFile(folder.folders.get("onnx") ?? [], `${shown}/onnx`);
+  return file === undefined ? undefined : `onnx/${file}`;
+}
+
 function selectModelFile(files: readonly string[], shown: string): string | undefined {
   const models = files.filter(isModel).sort();
-  if (models.includes("model.onnx")) return "model.onnx";
-  if (models.length <= 1) return models[0];
+  const named = EXPORTED.find((name) => models.includes(name));
+  if (named !== undefined || models.length <= 1) return named ?? models[0];
   throw new StorageError(
     "invalid",
     `${shown}: holds several .onnx files (${shownNames(models)}); ` +

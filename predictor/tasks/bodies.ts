@@ -17,7 +17,7 @@ export type TaskBody = {
   readonly requests: readonly TaskRequest[];
   readonly parameters: JsonObject;
   /** The answers, each as JSON, as the body of the answer. */
-  encode(answers: readonly string[]): string;
+  readonly encode: (answers: readonly string[]) => string;
 };
 
 /**

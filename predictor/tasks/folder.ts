@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { isObject } from "../protocol/json.ts";
 import type { JsonObject } from "../protocol/json.ts";
+import { folderOf } from "./has-task-files.ts";
 import { guessTask, taskNames } from "./names.ts";
 import type { TaskName } from "./names.ts";
 import type { GraphName, TaskFolder } from "./task.ts";
@@ -20,12 +21,6 @@ const graphFiles: Readonly<Record<GraphName, readonly string[]>> = {
   decoder: ["decoder_model_merged.onnx", "decoder_model.onnx"],
   "decoder-with-past": ["decoder_with_past_model.onnx"],
 };
-
-/** The folder that config.json lies in: the graph's own, or the one above `onnx/`. */
-export function folderOf(modelPath: string): string {
-  const folder = dirname(modelPath);
-  return basename(folder) === "onnx" ? dirname(folder) : folder;
-}
 
 /** The task that was asked for by name; `auto` is the one that config.json suggests. */
 export async function selectTask(asked: string, modelPath: string): Promise<TaskName> {

@@ -26,7 +26,16 @@ export type TaskOptions = Pick<TaskHostOptions, "timeoutMs" | "questionsMax" | "
 };
 
 /** A body's answer, and how to take the question back. */
-export type Answering = { readonly body: Promise<string>; cancel(): void };
+export type Answering = { readonly body: Promise<string>; readonly cancel: () => void };
+
+/** The protocol's own, which servers understand or pass over; the others are the task's. */
+const protocolParameters =
+  /^(priority|timeout|headers|content_type|binary_data(_output|_size)?|(sequence|triton)_.*)$/;
+
+function ownParameters(parameters: JsonObject): JsonObject {
+  const own = Object.entries(parameters).filter(([name]) => !protocolParameters.test(name));
+  return Object.fromEntries(own);
+}
 
 const textTasks: readonly TaskName[] = [
   "text-generation",
@@ -92,18 +101,19 @@ export class ServedTask {
 
   /** Whether inputs of these names are the task's; else they are meant for the graph. */
   takes(names: readonly string[]): boolean {
-    return !names.every((name) => this.#rawNames.has(name));
+    return names.length === 0 || !names.every((name) => this.#rawNames.has(name));
   }
 
   /** Tensors in, tensors out: a task in the v2 protocol. */
   submit(work: Work & { readonly parameters?: JsonObject | undefined }): Ticket {
-    const { inputs, outputs: tensors, parameters = {} } = work;
+    const { inputs, outputs: tensors } = work;
+    const parameters = ownParameters(work.parameters ?? {});
     const startedAtMs = systemClock.nowMs();
     let requests;
     try {
       requests = requestsOf(inputs);
     } catch (error) {
-      return { result: Promise.reject(error as Error), cancel: () => {} };
+      return { result: Promise.reject(error), cancel: () => {} };
     }
     const rows = requests.length;
     const { answered, cancel } = this.#host.ask({ requests, parameters, tensors });

@@ -89,7 +89,7 @@ export function signatureOf(task: TaskName): Signature {
     dimensionNames: [],
   });
   return {
-    inputs: fields.map((name) => spec(name, "BYTES")),
+    inputs: fields.map((name) => ({ ...spec(name, "BYTES"), anyBytes: name === "image" })),
     outputs: columns.map(({ name, datatype }) => spec(name, datatype)),
   };
 }

@@ -39,7 +39,7 @@ export type Question = {
   readonly onPiece?: (text: string) => void;
 };
 
-export type Asked = { readonly answered: Promise<Answered>; cancel(): void };
+export type Asked = { readonly answered: Promise<Answered>; readonly cancel: () => void };
 
 type Asking = {
   readonly onPiece: (text: string) => void;
@@ -248,7 +248,7 @@ export class TaskHost {
 }
 
 function post(worker: Worker, message: ToWorker): void {
-  worker.postMessage(message);
+  worker.postMessage(message, []);
 }
 
 /** Only its own bytes: a view's whole buffer would travel with it, and its neighbours' tensors. */

@@ -1,9 +1,8 @@
 /** How a thread of this program is started: from its source, or from the one file of a bundle. */
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
+import { threadArgument } from "./argument.ts";
 
-/** What main.ts finds as its first argument in such a thread. */
-export const threadArgument = "thread";
 export type ThreadName = "tasks" | "hooks";
 
 /** Starts a thread; `data` is its workerData. */

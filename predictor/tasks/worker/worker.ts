@@ -25,7 +25,9 @@ type Waiting = {
 
 /** Serves the other side until it ends the thread. */
 export function runTaskWorker(): void {
-  if (parentPort !== null) new TaskWorker(parentPort);
+  if (parentPort === null) return;
+  const worker = new TaskWorker(parentPort);
+  parentPort.on("message", (message: ToWorker) => worker.receive(message));
 }
 
 class TaskWorker {
@@ -37,14 +39,13 @@ class TaskWorker {
 
   constructor(port: MessagePort) {
     this.#port = port;
-    port.on("message", (message: ToWorker) => this.#receive(message));
   }
 
   #send(message: FromWorker): void {
-    this.#port.postMessage(message);
+    this.#port.postMessage(message, []);
   }
 
-  #receive(message: ToWorker): void {
+  receive(message: ToWorker): void {
     if (message.type === "load") void this.#load(message);
     else if (message.type === "ask") void this.#ask(message);
     else if (message.type === "cancel") this.#cancel(message.id);
