@@ -1,6 +1,6 @@
 /**
- * Resizing as Pillow does it, to the last bit: models learned from pictures that it resized.
- * Two passes of a filter as wide as the shrinking, in fixed-point arithmetic with 8-bit results between.
+ * Resizing as Pillow does it, to the last bit: models learned from pictures that it resized. Two
+ * passes of a filter as wide as the shrinking, in fixed-point numbers with 8-bit results between.
  */
 import type { Picture } from "./picture.ts";
 

@@ -1,7 +1,7 @@
 /**
  * The thread that does the tasks: tokenises, decodes pictures, picks answers. It is a thread so that
- * a text of a million characters doesn't keep a health check waiting, and no process of its own,
- * since nothing in it may run for ever or crash: it is kilobytes away from the tensors' way.
+ * a text of a million characters keeps no health check waiting. It needs no process of its own: what
+ * runs in it ends by itself, and the thread can be replaced if it doesn't.
  */
 import { parentPort } from "node:worker_threads";
 import type { MessagePort } from "node:worker_threads";
