@@ -1,7 +1,7 @@
 /**
- * The thread that does the tasks: tokenises, decodes pictures, picks answers. It is a thread so that
- * a text of a million characters keeps no health check waiting. It needs no process of its own: what
- * runs in it ends by itself, and the thread can be replaced if it doesn't.
+ * The thread that does the tasks: tokenises, decodes pictures, picks answers. It is a thread so
+ * that a text of a million characters keeps no health check waiting. It needs no process of its
+ * own: what runs in it ends by itself, and the thread can be replaced if it doesn't.
  */
 import { parentPort } from "node:worker_threads";
 import type { MessagePort } from "node:worker_threads";
