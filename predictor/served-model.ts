@@ -81,7 +81,7 @@ export class ServedVersion {
     this.#timeoutMs = limits.timeoutMs;
     this.#batcher = new Batcher({
       ports: [parts.executor],
-      batchable: parts.loaded.batchable,
+      model: parts.loaded,
       limits,
       clock,
       observer: { waiting: metrics.pending, ran: metrics.ran },

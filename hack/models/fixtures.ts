@@ -1,5 +1,5 @@
 /** Tiny models for tests, each with one quality that a server has to cope with. */
-import { graph, model, node, sequenceValue, tensor, toBytes, value } from "./onnx.ts";
+import { dataType, graph, model, node, sequenceValue, tensor, toBytes, value } from "./onnx.ts";
 import type { DataType, Dim, Message } from "./onnx.ts";
 
 /** y = x, of any type. */
@@ -103,6 +103,27 @@ export function falseBatchModel(dimension: string): Uint8Array {
       nodes: [node("Softmax", ["x"], ["y"], { axis: 0 })],
       inputs: [value("x", "FLOAT", [dimension, 2])],
       outputs: [value("y", "FLOAT", [dimension, 2])],
+    }),
+  );
+}
+
+/**
+ * A token model by its inputs that forgets its mask: `mean` f32[batch] of the ids, padding and all.
+ */
+export function masklessModel(): Uint8Array {
+  return toBytes(
+    model({
+      name: "maskless",
+      nodes: [
+        node("Add", ["input_ids", "attention_mask"], ["sums"]),
+        node("Sub", ["sums", "attention_mask"], ["ids"]),
+        node("Cast", ["ids"], ["numbers"], { to: dataType.FLOAT }),
+        node("ReduceMean", ["numbers"], ["mean"], { axes: [1], keepdims: 0 }),
+      ],
+      inputs: ["input_ids", "attention_mask"].map((name) =>
+        value(name, "INT64", ["batch", "sequence"]),
+      ),
+      outputs: [value("mean", "FLOAT", ["batch"])],
     }),
   );
 }

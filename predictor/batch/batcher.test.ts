@@ -187,7 +187,7 @@ describe("batched and single", () => {
     const roomy = { ...limits, queueDepthMax: 1000, queueBytesMax: 1e9 };
     return new Batcher({
       ports: [port],
-      batchable: true,
+      model: { signature: session.signature, batchable: true },
       limits: roomy,
       clock: new FakeClock(),
       observer,

@@ -4,9 +4,11 @@
  * latency says so.
  */
 import { ServingError } from "../errors.ts";
-import { batchKey, joinRows, rowsOf, splitRows } from "../protocol/rows.ts";
 import type { Tensor } from "../protocol/tensor.ts";
+import { RunCost } from "./cost.ts";
 import { faultOf } from "./fault.ts";
+import { joinerFor } from "./joiner.ts";
+import type { Joinable, Joiner } from "./joiner.ts";
 import { choose, placeInQueue, stuckAtMs } from "./plan.ts";
 import type { Clock, RunOutcome, RunPort } from "./port.ts";
 import { Queue } from "./queue.ts";
@@ -65,6 +67,7 @@ type Job = {
   /** Without one it runs alone; also once it was in a batch that failed. */
   key: string | undefined;
   readonly rows: number;
+  readonly length: number;
   readonly bytes: number;
   place: number;
   readonly enqueuedAtMs: number;
@@ -89,24 +92,24 @@ export type Ticket = {
 export type BatcherOptions = {
   /** One executor each, all of the same model. */
   readonly ports: readonly RunPort[];
-  readonly batchable: boolean;
+  readonly model: Joinable;
   readonly limits: BatcherLimits;
   readonly clock: Clock;
   readonly observer: BatcherObserver;
 };
 
-/** Joining copies: what is larger than this has nothing to gain from it, and runs alone. */
-const joinedBytesMax = 16 * 1024 * 1024;
-
 export class Batcher {
   readonly #options: BatcherOptions;
   readonly #slots: readonly Slot[];
+  readonly #joiner: Joiner;
+  readonly #cost = new RunCost();
   readonly #queue = new Queue<Job>();
   #longestRunMs = 0;
   #timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
 
   constructor(options: BatcherOptions) {
     this.#options = options;
+    this.#joiner = joinerFor(options.model);
     this.#slots = options.ports.map((port) => ({ port, run: undefined }));
     for (const port of options.ports) port.onReady(() => this.#pump());
   }
@@ -134,15 +137,15 @@ export class Batcher {
   }
 
   #jobOf(work: Work, resolve: Job["resolve"], reject: Job["reject"]): Job {
-    const { limits, clock, batchable } = this.#options;
+    const { limits, clock } = this.#options;
     const now = clock.nowMs();
-    const bytes = work.inputs.reduce((sum, each) => sum + each.data.byteLength, 0);
-    const rows = batchable && bytes <= joinedBytesMax ? rowsOf(work.inputs) : undefined;
+    const { key, rows, length } = this.#joiner.sizeOf(work.inputs, work.outputs);
     return {
       work,
-      key: rows === undefined ? undefined : batchKey(work.inputs, work.outputs),
-      rows: rows ?? 1,
-      bytes,
+      key,
+      rows,
+      length,
+      bytes: work.inputs.reduce((sum, each) => sum + each.data.byteLength, 0),
       place: placeInQueue(now, work.priority),
       enqueuedAtMs: now,
       deadlineAtMs: now + Math.min(work.timeoutMs ?? limits.timeoutMs, limits.timeoutMs),
@@ -188,7 +191,8 @@ export class Batcher {
       if (slot === undefined) break;
       const requestsMax = limits.concurrencyMax - this.#requestsRunning();
       if (requestsMax <= 0) break;
-      const budget = { rowsMax: limits.batchSizeMax, requestsMax };
+      const { spareTokens } = this.#cost;
+      const budget = { rowsMax: limits.batchSizeMax, requestsMax, spareTokens };
       const when = { nowMs: clock.nowMs(), latencyMs: limits.batchLatencyMs };
       const choice = choose(this.#queue.requests, budget, when);
       if ("run" in choice) this.#start(slot, this.#queue.take(choice.run));
@@ -213,7 +217,7 @@ export class Batcher {
     const run: Run = { jobs, startedAtMs, stuckAtMs: stuck };
     slot.run = run;
     this.#arm(stuck);
-    const inputs = joinRows(jobs.map((job) => job.work.inputs));
+    const inputs = this.#joiner.join(jobs.map((job) => job.work.inputs));
     void slot.port
       .run(inputs, jobs[0]?.work.outputs ?? [])
       .then((outcome) => this.#finish(slot, run, outcome));
@@ -230,15 +234,16 @@ export class Batcher {
   #deliver(run: Run, { outputs, ms }: Extract<RunOutcome, { kind: "done" }>): void {
     this.#longestRunMs = Math.max(this.#longestRunMs, ms);
     const { jobs, startedAtMs } = run;
-    const rows = jobs.map((job) => job.rows);
-    const split = jobs.length === 1 ? [outputs] : splitRows(outputs, rows);
+    const split = jobs.length === 1 ? [outputs] : this.#joiner.split(outputs, jobs);
     if (split === undefined) {
       this.#retryAlone(jobs);
       return;
     }
     const queueMs = jobs.map((job) => startedAtMs - job.enqueuedAtMs);
-    const rowsInAll = rows.reduce((sum, each) => sum + each, 0);
-    const facts = { requests: jobs.length, rows: rowsInAll };
+    const rows = jobs.reduce((sum, job) => sum + job.rows, 0);
+    const length = jobs.reduce((longest, job) => Math.max(longest, job.length), 0);
+    if (length > 0) this.#cost.observe(rows * length, ms);
+    const facts = { requests: jobs.length, rows };
     this.#options.observer.ran({ ...facts, runMs: ms, queueMs });
     const shared: RunFacts = { ...facts, startedAtMs, ms };
     for (const [index, job] of jobs.entries()) {

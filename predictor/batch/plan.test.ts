@@ -3,8 +3,8 @@ import { describe, it } from "mocha";
 import { choose, placeInQueue, plan, stuckAtMs } from "./plan.ts";
 import type { Waiting } from "./plan.ts";
 
-const of = (key: string | undefined, rows = 1): Waiting => ({ key, rows });
-const wide = { rowsMax: 32, requestsMax: Number.POSITIVE_INFINITY };
+const of = (key: string | undefined, rows = 1, length = 0): Waiting => ({ key, rows, length });
+const wide = { rowsMax: 32, requestsMax: Number.POSITIVE_INFINITY, spareTokens: 0 };
 
 describe("what runs together", () => {
   const rows: { why: string; waiting: Waiting[]; budget?: typeof wide; runs: number[] }[] = [
@@ -22,8 +22,31 @@ describe("what runs together", () => {
     {
       why: "no more requests than are let in at once",
       waiting: [of("a"), of("a"), of("a")],
-      budget: { rowsMax: 32, requestsMax: 2 },
+      budget: { ...wide, requestsMax: 2 },
       runs: [0, 1],
+    },
+    {
+      why: "equal lengths without any padding to spare",
+      waiting: [of("a", 1, 8), of("a", 1, 9), of("a", 1, 8)],
+      runs: [0, 2],
+    },
+    {
+      why: "lengths whose padding is worth a run",
+      waiting: [of("a", 1, 8), of("a", 1, 13), of("a", 1, 12)],
+      budget: { ...wide, spareTokens: 4 },
+      runs: [0, 2],
+    },
+    {
+      why: "no longer one that would pad all the others",
+      waiting: [of("a", 1, 8), of("a", 1, 8), of("a", 1, 8), of("a", 1, 10)],
+      budget: { ...wide, spareTokens: 5 },
+      runs: [0, 1, 2],
+    },
+    {
+      why: "no more tokens than a batch may have, but always one request",
+      waiting: [of("a", 1, 9000), of("a", 1, 9000), of("a", 1, 7000)],
+      budget: { ...wide, spareTokens: Number.POSITIVE_INFINITY },
+      runs: [0],
     },
   ];
   for (const { why, waiting, budget, runs } of rows) {
@@ -37,8 +60,9 @@ describe("what runs when requests may wait for company", () => {
     deadlineAtMs,
     key,
     rows,
+    length: 0,
   });
-  const budget = { rowsMax: 4, requestsMax: 3 };
+  const budget = { rowsMax: 4, requestsMax: 3, spareTokens: 0 };
   const rows = [
     { why: "nothing of nothing", waiting: [], is: { againAtMs: Number.POSITIVE_INFINITY } },
     { why: "not before its time", waiting: [at(95, "a")], is: { againAtMs: 105 } },

@@ -7,29 +7,42 @@ export type Waiting = {
   /** Requests of equal keys may be joined; one without a key always runs alone. */
   readonly key: string | undefined;
   readonly rows: number;
+  /** Tokens per row, where requests of different lengths may be joined by padding; else 0. */
+  readonly length: number;
 };
 
 export type Budget = {
   readonly rowsMax: number;
   readonly requestsMax: number;
+  /** Tokens of padding that one run less is worth. */
+  readonly spareTokens: number;
 };
+
+/** Tokens of one batch, padding included: what its activations take in memory has a bound. */
+const tokensMax = 16_384;
 
 /**
  * The indexes of the requests to run next: the one at `from`, and those behind it that may be
  * joined with it, in order, while the budget lasts. A request larger than the budget runs alone.
+ * One of another length joins where the padding costs less than the run that it saves.
  */
 export function plan(waiting: readonly Waiting[], budget: Budget, from = 0): number[] {
   const first = waiting[from];
   if (first === undefined) return [];
   const chosen = [from];
-  let { rows } = first;
+  let { rows, length } = first;
   if (first.key === undefined) return chosen;
   for (let index = from + 1; index < waiting.length; index++) {
     if (chosen.length >= budget.requestsMax || rows >= budget.rowsMax) break;
     const next = waiting[index];
     if (next?.key !== first.key || rows + next.rows > budget.rowsMax) continue;
+    const longer = Math.max(length, next.length);
+    const tokens = (rows + next.rows) * longer;
+    const padding = tokens - rows * length - next.rows * next.length;
+    if (padding > budget.spareTokens || tokens > tokensMax) continue;
     chosen.push(index);
     rows += next.rows;
+    length = longer;
   }
   return chosen;
 }

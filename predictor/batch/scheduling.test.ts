@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
+import type { Tensor, TensorSpec } from "../protocol/tensor.ts";
+import type { Batcher } from "./batcher.ts";
 import { ask, askWith, start } from "./testing/fakes.ts";
 
 describe("the batcher, asked for more", () => {
@@ -90,5 +92,68 @@ describe("the batcher, asked for more", () => {
     assert.equal(one.run, other.run);
     assert.deepEqual(one.run, { startedAtMs: 7, ms: 5, requests: 2, rows: 2 });
     assert.equal(one.queueMs, 7);
+  });
+});
+
+describe("the batcher of a token model", () => {
+  const dims = { shape: [-1, -1], dimensionNames: ["batch", "sequence"] };
+  const signature = {
+    inputs: ["input_ids", "attention_mask"].map((name): TensorSpec => ({
+      name,
+      datatype: "UINT8",
+      ...dims,
+    })),
+    outputs: [{ name: "input_ids", datatype: "UINT8", ...dims } satisfies TensorSpec],
+  };
+  const wishes = { batchSizeMax: 32, queueDepthMax: 99, model: { signature, padding: true } };
+
+  /** A request of so many tokens, each its number. */
+  const askFor = (batcher: Batcher, length: number) => {
+    const data = Uint8Array.from({ length }, (_, index) => index + 1);
+    const tensor = (name: string): Tensor => ({
+      name,
+      datatype: "UINT8",
+      shape: [1, length],
+      data,
+    });
+    const inputs = ["input_ids", "attention_mask"].map(tensor);
+    return batcher.submit({ inputs, outputs: ["input_ids"] }).result;
+  };
+
+  /** Runs alone, of different lengths, until the costs are known. */
+  async function learn(started: ReturnType<typeof start>, ms: (tokens: number) => number) {
+    for (const length of [8, 32, 64, 16, 100, 50, 8, 32, 64, 16]) {
+      const result = askFor(started.batcher, length);
+      await started.port.echo(ms(length));
+      await result;
+    }
+    started.port.runs.length = 0;
+  }
+
+  it("pads where a run costs more than the padding, and cuts the results back", async () => {
+    const started = start(wishes);
+    const { port, batcher } = started;
+    await learn(started, () => 20);
+    const results = [5, 3, 8].map(async (length) => askFor(batcher, length));
+    await port.echo();
+    await port.echo();
+    assert.deepEqual(port.rows, [1, 2]);
+    const lengths = (await Promise.all(results)).map(({ outputs }) => outputs[0]?.shape);
+    assert.deepEqual(lengths, [
+      [1, 5],
+      [1, 3],
+      [1, 8],
+    ]);
+    assert.deepEqual([...((await results[1])?.outputs[0]?.data ?? [])], [1, 2, 3]);
+  });
+
+  it("doesn't where only tokens cost", async () => {
+    const started = start(wishes);
+    const { port, batcher } = started;
+    await learn(started, (tokens) => tokens);
+    const results = [5, 3, 8, 3].map(async (length) => askFor(batcher, length));
+    for (let run = 0; run < 3; run++) await port.echo();
+    assert.deepEqual(port.rows, [1, 2, 1]);
+    await Promise.all(results);
   });
 });

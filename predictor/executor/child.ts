@@ -101,17 +101,18 @@ async function open(
   const { session, provider } = placed;
   const left = session.skipped.map((name) => `output ${name} is no tensor and is left out`);
   const notes = [...placed.notes, ...left];
-  const opened = (by: Session, { batchable }: Probe, note: string[]): Opened => ({
+  const opened = (by: Session, { batchable, padding }: Probe, note: string[]): Opened => ({
     session: by,
     model: {
       signature: by.signature,
       batchable,
+      padding,
       provider,
       optimization: by === session ? optimization : "basic",
       notes: [...notes, ...note],
     },
   });
-  const cold = { warm: false, batchable: false };
+  const cold = { warm: false, batchable: false, padding: false };
   if (!options.warmUp) return opened(session, cold, ["the model was not tried before serving"]);
   const first = await probe(session);
   if (first.warm) return opened(session, first, []);

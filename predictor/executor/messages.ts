@@ -18,6 +18,8 @@ export type LoadedModel = {
   readonly signature: Signature;
   /** Whether requests may be joined along dimension 0. */
   readonly batchable: boolean;
+  /** Whether token sequences of different lengths may be joined as well. */
+  readonly padding?: boolean;
   readonly optimization?: Optimization;
   /** onnxruntime's name of the execution provider that it runs on. */
   readonly provider: string;

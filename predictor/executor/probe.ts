@@ -7,6 +7,7 @@ import { datatypes } from "../protocol/datatypes.ts";
 import { declaresBatch, joinRows, splitRows } from "../protocol/rows.ts";
 import { elementCount, packStrings, viewOf } from "../protocol/tensor.ts";
 import type { Bytes, Signature, Tensor, TensorSpec } from "../protocol/tensor.ts";
+import { joinTokens, splitTokens, tokenLayout } from "../protocol/tokens.ts";
 import type { Session } from "./session.ts";
 
 /** Sizes to try for the free dimensions: small, then what convolutions and audio models ask for. */
@@ -20,6 +21,8 @@ const absoluteTolerance = 1e-5;
 export type Probe = {
   readonly warm: boolean;
   readonly batchable: boolean;
+  /** Rows of different lengths may be joined, as padding changes nothing. */
+  readonly padding: boolean;
   readonly failure?: string;
 };
 
@@ -64,12 +67,13 @@ export async function probe(session: Session): Promise<Probe> {
     try {
       const outputs = await session.run(sample, outputNames(session));
       const batchable = declaresBatch(session.signature) && (await takesRows(session, size));
-      return { warm: outputs.length > 0, batchable };
+      const padding = batchable && (await takesPadding(session));
+      return { warm: outputs.length > 0, batchable, padding };
     } catch (error) {
       failure = error instanceof Error ? error.message : String(error);
     }
   }
-  return { warm: false, batchable: false, failure };
+  return { warm: false, batchable: false, padding: false, failure };
 }
 
 const outputNames = (session: Session): string[] => session.signature.outputs.map((x) => x.name);
@@ -93,6 +97,41 @@ async function takesRows(session: Session, size: number): Promise<boolean> {
   } catch {
     return false; // What fails in the probe would fail in production.
   }
+}
+
+/** Lengths to try: the first alone says little of a model that looks at pairs of tokens. */
+const triedLengths = [5, 8];
+
+/** Whether a short and a long sequence run together give what they give alone. */
+async function takesPadding(session: Session): Promise<boolean> {
+  const layout = tokenLayout(session.signature);
+  if (layout === undefined) return false;
+  const names = outputNames(session);
+  const singles = triedLengths.map((length) => sampleTokens(session.signature, length));
+  try {
+    const alone = [];
+    for (const single of singles) alone.push(await session.run(single, names));
+    const parts = triedLengths.map((length) => ({ rows: 1, length }));
+    const split = splitTokens(await session.run(joinTokens(singles), names), parts, layout);
+    return alone.every((tensors, row) =>
+      tensors.every((tensor, index) => isClose(tensor, split?.[row]?.[index])),
+    );
+  } catch {
+    return false;
+  }
+}
+
+/** One row of so many tokens: ids that every vocabulary has, none masked, all of one segment. */
+function sampleTokens(signature: Signature, length: number): Tensor[] {
+  return signature.inputs.map(({ name, datatype }) => {
+    const data = new Uint8Array(length * datatypes[datatype].bytes);
+    const view = viewOf({ datatype, data }) as (number | bigint)[];
+    for (let index = 0; index < length; index++) {
+      const value = name === "input_ids" ? (index % 7) + 1 : name === "attention_mask" ? 1 : 0;
+      view[index] = datatypes[datatype].kind === "long" ? BigInt(value) : value;
+    }
+    return { name, datatype, shape: [1, length], data };
+  });
 }
 
 /** Equal but for the rounding that another order of additions brings. */

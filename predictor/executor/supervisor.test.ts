@@ -10,9 +10,11 @@ import {
   falseBatchModel,
   identityModel,
   lookupModel,
+  masklessModel,
   sequenceModel,
 } from "../../hack/models/fixtures.ts";
-import { dataType } from "../../hack/models/onnx.ts";
+import { distilbertModel } from "../../hack/models/distilbert.ts";
+import { dataType, toBytes } from "../../hack/models/onnx.ts";
 import type { DataType } from "../../hack/models/onnx.ts";
 import { systemClock } from "../batch/port.ts";
 import { datatypeOf, datatypes } from "../protocol/datatypes.ts";
@@ -181,6 +183,14 @@ describe("the executor", () => {
       assert.equal(batchable, false);
     });
   }
+
+  it("joins sequences of different lengths where a mask keeps padding out, and nowhere else", async () => {
+    const shape = { words: 50, positions: 64, width: 16, inner: 32, heads: 2, layers: 2 };
+    const masked = await start().load(await stored(toBytes(distilbertModel(shape))));
+    assert.deepEqual([masked.batchable, masked.padding], [true, true]);
+    const maskless = await start().load(await stored(masklessModel()));
+    assert.deepEqual([maskless.batchable, maskless.padding], [true, false]);
+  });
 
   it("believes in a nameless batch that proves to be one", async () => {
     const { batchable } = await start().load(await stored(identityModel("FLOAT", ["", 2])));

@@ -5,6 +5,7 @@ import { viewOf } from "../../protocol/tensor.ts";
 import type { Tensor } from "../../protocol/tensor.ts";
 import { Batcher } from "../batcher.ts";
 import type { BatcherLimits, Work } from "../batcher.ts";
+import type { Joinable } from "../joiner.ts";
 import type { Clock, RunOutcome, RunPort } from "../port.ts";
 
 /** An executor whose runs end when the test says so. */
@@ -49,9 +50,9 @@ export class FakePort implements RunPort {
   }
 
   /** Ends the newest run: its outputs are its inputs. */
-  async echo(): Promise<void> {
+  async echo(ms = 5): Promise<void> {
     const run = this.runs.at(-1);
-    run?.finish({ kind: "done", outputs: run.inputs, ms: 5 });
+    run?.finish({ kind: "done", outputs: run.inputs.slice(0, 1), ms });
     await settled();
   }
 
@@ -104,18 +105,22 @@ export const limits: BatcherLimits = {
   timeoutMs: 10_000,
 };
 
-type Change = Partial<BatcherLimits> & { batchable?: boolean; executors?: number };
+type Change = Partial<BatcherLimits> & {
+  batchable?: boolean;
+  executors?: number;
+  model?: Partial<Joinable>;
+};
 
 export function start(change: Change = {}) {
   const clock = new FakeClock();
-  const { batchable = true, executors = 1, ...rest } = change;
+  const { batchable = true, executors = 1, model, ...rest } = change;
   const ports = Array.from({ length: executors }, () => new FakePort());
   const port = ports[0] ?? assert.fail();
   const observer = { waiting: () => {}, ran: () => {} };
   const batcher = new Batcher({
     ports,
     clock,
-    batchable,
+    model: { signature: { inputs: [], outputs: [] }, batchable, ...model },
     observer,
     limits: { ...limits, ...rest },
   });
