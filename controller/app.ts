@@ -18,6 +18,7 @@ import { startOpsServer } from "./ops/server.ts";
 import type { Outcome } from "./outcome.ts";
 import { reconcile, type ReconcileContext } from "./reconcile.ts";
 import { createMeter } from "./rollout/metrics.ts";
+import { runtimeKinds } from "./runtimes.ts";
 import { reportStatus } from "./status-metrics.ts";
 import { watchedKinds, watchMappings } from "./watches.ts";
 
@@ -125,6 +126,7 @@ async function reconcileKey(
     {
       ...parts,
       defaults: config.predictor,
+      runtimes: { ...config.runtimes, kinds: runtimeKinds(config.watchNamespaces) },
       knativeNamespace: config.knativeNamespace,
       now: () => new Date(),
     },

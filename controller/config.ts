@@ -4,8 +4,11 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { parse } from "yaml";
+import { THIRD_PARTY_NAMES, type RuntimeUpdates } from "./desired/builtin-runtimes.ts";
 import type { PredictorDefaults } from "./desired/container.ts";
+import type { Runtime } from "./desired/runtimes.ts";
 import { LOG_LEVELS, type LogLevel } from "./ops/log.ts";
+import { builtIns } from "./runtimes.ts";
 
 export interface Config {
   /** Address and port of /healthz, /readyz and /metrics. */
@@ -23,6 +26,21 @@ export interface Config {
     readonly identity: string;
   };
   readonly predictor: PredictorDefaults;
+  readonly runtimes: {
+    readonly builtIn: readonly Runtime[];
+    /** Whether a changed runtime rolls out by itself. */
+    readonly updates: RuntimeUpdates;
+  };
+}
+
+/** What the file that CONFIG_FILE names may hold. */
+interface Settings {
+  readonly predictor?: Partial<PredictorDefaults>;
+  readonly runtimes?: {
+    readonly thirdParty?: boolean;
+    readonly images?: Readonly<Record<string, string>>;
+    readonly updates?: string;
+  };
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -33,7 +51,8 @@ export class ConfigError extends Error {
 
 /**
  * Reads the environment. CONFIG_FILE names a YAML file (the chart mounts one) with
- * `predictor.image`, `predictor.resources`.
+ * `predictor.image`, `predictor.resources`, `runtimes.thirdParty`, `runtimes.images` and
+ * `runtimes.updates`.
  * @throws ConfigError with one line per mistake.
  */
 export function readConfig(environment: Environment): Config {
@@ -55,7 +74,8 @@ export function readConfig(environment: Environment): Config {
   if (!["true", "false"].includes(election)) {
     mistakes.push(`LEADER_ELECTION must be true or false, not "${election}"`);
   }
-  const predictor = readPredictor(environment, mistakes);
+  const settings = readSettings(environment["CONFIG_FILE"], mistakes);
+  const predictor = readPredictor(environment, settings, mistakes);
   const config: Config = {
     opsHost: environment["OPS_HOST"] || "0.0.0.0",
     opsPort: number("OPS_PORT", 8081, [0, 65_535]),
@@ -69,6 +89,7 @@ export function readConfig(environment: Environment): Config {
       identity: environment["POD_NAME"] || `${hostname()}-${process.pid}`,
     },
     predictor,
+    runtimes: readRuntimes(settings, predictor.image, mistakes),
   };
   if (mistakes.length > 0) {
     throw new ConfigError(mistakes.join("\n"));
@@ -83,9 +104,11 @@ function list(text: string | undefined): readonly string[] {
     .filter((item) => item !== "");
 }
 
-function readPredictor(environment: Environment, mistakes: string[]): PredictorDefaults {
-  const file = environment["CONFIG_FILE"];
-  const settings = file === undefined || file === "" ? {} : readFile(file, mistakes);
+function readPredictor(
+  environment: Environment,
+  { predictor: settings = {} }: Settings,
+  mistakes: string[],
+): PredictorDefaults {
   const image = environment["PREDICTOR_IMAGE"] || settings.image;
   if (image === undefined || image === "") {
     mistakes.push(
@@ -101,10 +124,35 @@ function readPredictor(environment: Environment, mistakes: string[]): PredictorD
   };
 }
 
-function readFile(file: string, mistakes: string[]): Partial<PredictorDefaults> {
+const UPDATES: readonly RuntimeUpdates[] = ["OnRequest", "Automatic"];
+
+function readRuntimes(
+  { runtimes = {} }: Settings,
+  predictorImage: string,
+  mistakes: string[],
+): Config["runtimes"] {
+  const { thirdParty = true, images = {}, updates: asked = "OnRequest" } = runtimes;
+  const updates = UPDATES.find((word) => word === asked);
+  if (updates === undefined) {
+    mistakes.push(`runtimes.updates must be ${UPDATES.join(" or ")}, not "${asked}"`);
+  }
+  for (const name of Object.keys(images)) {
+    if (!THIRD_PARTY_NAMES.includes(name)) {
+      mistakes.push(`runtimes.images has "${name}"; there are ${THIRD_PARTY_NAMES.join(", ")}`);
+    }
+  }
+  return {
+    builtIn: builtIns({ predictorImage, thirdParty, images }),
+    updates: updates ?? "OnRequest",
+  };
+}
+
+function readSettings(file: string | undefined, mistakes: string[]): Settings {
+  if (file === undefined || file === "") {
+    return {};
+  }
   try {
-    const content = parse(readFileSync(file, "utf8")) as { predictor?: Partial<PredictorDefaults> };
-    return content?.predictor ?? {};
+    return (parse(readFileSync(file, "utf8")) as Settings | null) ?? {};
   } catch (error) {
     mistakes.push(`CONFIG_FILE ${file} cannot be read: ${String(error)}`);
     return {};

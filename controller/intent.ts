@@ -1,9 +1,8 @@
 /** Whether what lies in the cluster is what we want, so that an unchanged wish writes nothing. */
-import { createHash } from "node:crypto";
 import type { KnativeService } from "./api/knative-service.gen.ts";
 import { ANNOTATION_INTENT, ANNOTATION_TEMPLATE } from "./api/names.ts";
-import { canonical } from "./canonical.ts";
 import type { KubeObject } from "./cluster.ts";
+import { digestOf } from "./digest.ts";
 
 /**
  * `child` with the digest of itself, and of its template if it has one, as annotations. Keys are
@@ -13,8 +12,8 @@ export function stamped<T extends KubeObject>(child: T): T {
   const template = templateOf(child);
   const annotations = {
     ...child.metadata.annotations,
-    [ANNOTATION_INTENT]: digest(child),
-    ...(template === undefined ? {} : { [ANNOTATION_TEMPLATE]: digest(template) }),
+    [ANNOTATION_INTENT]: digestOf(child),
+    ...(template === undefined ? {} : { [ANNOTATION_TEMPLATE]: digestOf(template) }),
   };
   return { ...child, metadata: { ...child.metadata, annotations } };
 }
@@ -26,7 +25,7 @@ function templateOf(child: KubeObject): unknown {
 
 /** What tells one template from another; the revision that comes of it has no other name for it. */
 export function templateDigest(service: KnativeService): string {
-  return digest(templateOf(service));
+  return digestOf(templateOf(service) ?? null);
 }
 
 /**
@@ -38,13 +37,6 @@ export function templateChanged(live: KnativeService, wanted: KnativeService): b
   return stamp === undefined
     ? !covers(live.spec?.template, wanted.spec?.template)
     : stamp !== templateDigest(wanted);
-}
-
-function digest(value: unknown): string {
-  return createHash("sha256")
-    .update(canonical(value ?? null))
-    .digest("hex")
-    .slice(0, 32);
 }
 
 /**

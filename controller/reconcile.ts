@@ -9,14 +9,17 @@ import type { KnativeRevision } from "./api/knative-revision.gen.ts";
 import { LABEL_INFERENCE_SERVICE } from "./api/names.ts";
 import { applyServices, ownedServices } from "./children.ts";
 import type { Cluster, KubeObject } from "./cluster.ts";
+import type { RuntimeUpdates } from "./desired/builtin-runtimes.ts";
 import type { PredictorDefaults } from "./desired/container.ts";
 import { desired } from "./desired/desired.ts";
 import { type ClusterFacts, clusterFacts, type ConfigMapData } from "./desired/facts.ts";
 import type { Node } from "./desired/nodes.ts";
 import { isRefusal } from "./desired/refusal.ts";
+import type { Runtime } from "./desired/runtimes.ts";
 import { happenings } from "./observe/happenings.ts";
 import { type Observation, observe, sameStatus } from "./observe/observe.ts";
 import type { Pod } from "./observe/pods.ts";
+import { type RuntimeKinds, runtimesFor } from "./runtimes.ts";
 import { type Outcome, SETTLED } from "./outcome.ts";
 import type { Meter } from "./rollout/metrics.ts";
 import { nextLook, rollOutAll, servicesOf } from "./rollouts.ts";
@@ -24,6 +27,11 @@ import { nextLook, rollOutAll, servicesOf } from "./rollouts.ts";
 export interface ReconcileContext {
   readonly cluster: Cluster;
   readonly defaults: PredictorDefaults;
+  readonly runtimes: {
+    readonly kinds: RuntimeKinds;
+    readonly builtIn: readonly Runtime[];
+    readonly updates: RuntimeUpdates;
+  };
   readonly knativeNamespace: string;
   /** Undefined when they are not known. */
   readonly nodes?: readonly Node[] | undefined;
@@ -58,7 +66,14 @@ export async function reconcile(
     return SETTLED;
   }
   const live = ownedServices(cluster, isvc);
-  const wanted = desired({ isvc, facts: factsOf(context), defaults: context.defaults, live });
+  const wanted = desired({
+    isvc,
+    facts: factsOf(context),
+    defaults: context.defaults,
+    runtimes: runtimesFor(cluster, namespace, context.runtimes.kinds, context.runtimes.builtIn),
+    runtimeUpdates: context.runtimes.updates,
+    live,
+  });
   // A refused change leaves what serves as it is.
   const rolled = isRefusal(wanted) ? {} : await rollOutAll(context, isvc, wanted.services, live);
   const children = isRefusal(wanted)

@@ -9,15 +9,18 @@ import {
   KNATIVE_SERVICE,
   NODE,
   POD,
+  SERVING_RUNTIME,
 } from "./api/kinds.ts";
 import type { InferenceService } from "./api/inferenceservice.gen.ts";
 import { LABEL_INFERENCE_SERVICE } from "./api/names.ts";
 import type { Cache, KubeObject } from "./cluster.ts";
+import { modelOf } from "./desired/framework.ts";
 import { KNATIVE_CONFIG_MAPS } from "./desired/facts.ts";
 import type { Node } from "./desired/nodes.ts";
 import type { WatchedKind } from "./kube/cluster.ts";
 import type { WatchMapping } from "./kube/manager.ts";
 import type { Pod } from "./observe/pods.ts";
+import { runtimeKinds } from "./runtimes.ts";
 
 export interface Scope {
   /** Empty means all namespaces. */
@@ -36,6 +39,8 @@ export function watchedKinds(scope: Scope): readonly WatchedKind[] {
   };
   const everywhere: readonly WatchedKind[] = [
     { kind: INFERENCE_SERVICE },
+    // Optional: a chart of before has no definition of theirs, and Helm never upgrades crds/ alone.
+    { kind: SERVING_RUNTIME, optional: true },
     { kind: KNATIVE_SERVICE, ...children, optional: true },
     { kind: KNATIVE_REVISION, ...children, optional: true },
     { kind: POD, ...children, transform: (object) => slimPod(object) },
@@ -46,8 +51,10 @@ export function watchedKinds(scope: Scope): readonly WatchedKind[] {
       : scope.watchNamespaces.flatMap((namespace) =>
           everywhere.map((watched) => ({ ...watched, namespace })),
         );
+  const clusterWide = runtimeKinds(scope.watchNamespaces).cluster;
   return [
     ...scoped,
+    ...clusterWide.map((kind) => ({ kind, optional: true })),
     { kind: CONFIG_MAP, namespace: scope.knativeNamespace },
     ...(seesNodes(scope)
       ? [{ kind: NODE, optional: true, transform: (object: Node) => slimNode(object) }]
@@ -68,6 +75,10 @@ export function watchMappings(cache: Cache, scope: Scope): readonly WatchMapping
   };
   return [
     { kind: INFERENCE_SERVICE, keys: (object) => [keyOf(object)] },
+    ...[SERVING_RUNTIME, ...runtimeKinds(scope.watchNamespaces).cluster].map((kind) => ({
+      kind,
+      keys: (object: KubeObject) => runtimeUsers(cache, object),
+    })),
     { kind: KNATIVE_SERVICE, keys: byLabel },
     { kind: KNATIVE_REVISION, keys: byLabel },
     { kind: POD, keys: byLabel },
@@ -87,6 +98,17 @@ export function watchMappings(cache: Cache, scope: Scope): readonly WatchMapping
         ]
       : []),
   ];
+}
+
+/**
+ * Who runs on a runtime, or could: every InferenceService with a model where the runtime can be
+ * seen. Which of them it is for, and whether anything comes of it, is desired/'s to say.
+ */
+function runtimeUsers(cache: Cache, { metadata }: KubeObject): readonly string[] {
+  return cache
+    .list<InferenceService>(INFERENCE_SERVICE, metadata.namespace)
+    .filter(({ spec }) => modelOf(spec.predictor) !== undefined)
+    .map(keyOf);
 }
 
 function keyOf({ metadata }: KubeObject): string {

@@ -12,6 +12,8 @@ import type { InferenceService } from "../controller/api/inferenceservice.gen.ts
 import type { KnativeRevision } from "../controller/api/knative-revision.gen.ts";
 import type { KnativeService } from "../controller/api/knative-service.gen.ts";
 import type { ComponentName, PerComponent } from "../controller/api/names.ts";
+import type { ServingRuntime } from "../controller/api/servingruntime.gen.ts";
+import type { RuntimeUpdates } from "../controller/desired/builtin-runtimes.ts";
 import { desired } from "../controller/desired/desired.ts";
 import { clusterFacts, type ConfigMapData } from "../controller/desired/facts.ts";
 import type { Node } from "../controller/desired/nodes.ts";
@@ -23,6 +25,7 @@ import { templateDigest } from "../controller/intent.ts";
 import type { Measured } from "../controller/rollout/plan.ts";
 import { rollOut, type RolledOut } from "../controller/rollout/roll-out.ts";
 import { servicesOf } from "../controller/rollouts.ts";
+import { asRuntime, builtIns } from "../controller/runtimes.ts";
 
 interface Given {
   /** Which rule the case is about, in a sentence. */
@@ -37,6 +40,8 @@ interface Given {
   readonly nodes?: readonly Node[];
   /** What the pods of a revision under a gate have counted, or why nobody knows. */
   readonly measured?: Measured | string;
+  readonly runtimes?: readonly ServingRuntime[];
+  readonly runtimeUpdates?: RuntimeUpdates;
 }
 
 const folder = join(import.meta.dirname, "golden");
@@ -46,11 +51,22 @@ const DEFAULTS = {
   resources: { requests: { cpu: "100m", memory: "256Mi" } },
 };
 
+const BUILT_IN = builtIns({ predictorImage: DEFAULTS.image, thirdParty: true, images: {} });
+
 function outcome(given: Given): unknown {
   const { inferenceService: isvc, service, revisions = [], pods = [] } = given;
   const services = given.services ?? (service === undefined ? {} : { predictor: service });
   const facts = clusterFacts("knative-serving", (name) => given.knativeConfig?.[name]);
-  const wanted = desired({ isvc, facts, defaults: DEFAULTS, live: services });
+  const runtimes = [...(given.runtimes ?? []).map(asRuntime), ...BUILT_IN];
+  const updates = given.runtimeUpdates ?? "OnRequest";
+  const wanted = desired({
+    isvc,
+    facts,
+    defaults: DEFAULTS,
+    runtimes,
+    runtimeUpdates: updates,
+    live: services,
+  });
   const rolled = isRefusal(wanted) ? undefined : rolledOut(given, wanted.services, services);
   const status = observe({
     isvc,

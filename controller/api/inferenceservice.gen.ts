@@ -1452,6 +1452,15 @@ export interface InferenceServiceStatus {
    * The predictor's revisions, newest first, at most 20.
    */
   readonly history?: readonly HistoryEntry[]
+  readonly runtime?: RuntimeStatus
+  /**
+   * Name of the runtime, if it is a ServingRuntime.
+   */
+  readonly servingRuntimeName?: string
+  /**
+   * Name of the runtime, if it is a ClusterServingRuntime or built in.
+   */
+  readonly clusterServingRuntimeName?: string
   readonly modelStatus?: ModelStatus
 }
 /**
@@ -1637,6 +1646,23 @@ export interface HistoryEntry {
    * When another became that.
    */
   readonly servingUntil?: string
+}
+/**
+ * The runtime that the predictor is made from. It stays the same until the annotation pilotlight.dev/runtime-refresh asks for it as it is then; the condition RuntimeOutdated says whether that would change something.
+ */
+export interface RuntimeStatus {
+  /**
+   * Its name.
+   */
+  readonly name?: string
+  /**
+   * ServingRuntime, ClusterServingRuntime, or BuiltIn: part of the controller.
+   */
+  readonly kind?: string
+  /**
+   * Digest of its spec as it was when it was chosen.
+   */
+  readonly digest?: string
 }
 /**
  * The model's state, in KServe's words.

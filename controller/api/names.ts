@@ -36,6 +36,10 @@ export const LABEL_VISIBILITY = "networking.knative.dev/visibility";
  * revision.
  */
 export const ANNOTATION_INTENT = "pilotlight.dev/intent";
+/** On the Knative Service: the runtime that it is made from, whole (desired/runtime-pin.ts). */
+export const ANNOTATION_RUNTIME = "pilotlight.dev/runtime";
+/** On an InferenceService: a new value asks for the runtime as it is now. */
+export const ANNOTATION_RUNTIME_REFRESH = "pilotlight.dev/runtime-refresh";
 /**
  * On the Knative Service: digest of the template that we last applied. A change of it, and of
  * nothing else, makes a revision.
@@ -61,6 +65,8 @@ export const ANNOTATION_ROLLOUT_DURATION = "serving.knative.dev/rollout-duration
 
 /** Name of the container that serves a `model`. Custom containers keep their own. */
 export const PREDICTOR_CONTAINER = "predictor";
+/** Name of the init container that fetches the model for a server which is not our own. */
+export const STORAGE_INITIALIZER = "storage-initializer";
 /** Where a mounted or downloaded model lies in the container. */
 export const MODEL_DIR = "/mnt/models";
 /** HTTP port of the predictor in its pod. */

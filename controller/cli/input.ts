@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { parse } from "yaml";
+import type { ServingRuntime } from "../api/servingruntime.gen.ts";
 import { CliError, EXIT } from "./command.ts";
 import { parseManifests, type Manifest } from "./manifest.ts";
 import type { Schema } from "./schema.ts";
@@ -47,6 +48,7 @@ export function readSchema(installation: string): Schema {
 
 export interface ReadManifests {
   readonly manifests: readonly Manifest[];
+  readonly runtimes: readonly ServingRuntime[];
   readonly notices: readonly string[];
 }
 
@@ -78,6 +80,7 @@ export function readManifests(
   }
   return {
     manifests: read.flatMap((each) => each.manifests),
+    runtimes: read.flatMap((each) => each.runtimes),
     notices: read.flatMap((each) => each.notices),
   };
 }

@@ -1,6 +1,7 @@
 /** YAML text → InferenceServices, with file, line and column of everything that is wrong. Pure. */
 import { LineCounter, isMap, isScalar, parseAllDocuments, type Document } from "yaml";
 import type { InferenceService } from "../api/inferenceservice.gen.ts";
+import type { ServingRuntime } from "../api/servingruntime.gen.ts";
 import { dotted, schemaFaults, type FieldPath, type Schema } from "./schema.ts";
 
 /** An InferenceService and the way back to where it stands. */
@@ -12,6 +13,8 @@ export interface Manifest {
 
 export interface Manifests {
   readonly manifests: readonly Manifest[];
+  /** Runtimes that stand beside them. */
+  readonly runtimes: readonly ServingRuntime[];
   /** Things to know that stop nothing. */
   readonly notices: readonly string[];
   /** `file:line:column: what is wrong and what to do`. */
@@ -26,6 +29,7 @@ const KSERVE = "serving.kserve.io/v1beta1";
 export function parseManifests(file: string, text: string, schema: Schema): Manifests {
   const lines = new LineCounter();
   const manifests: Manifest[] = [];
+  const runtimes: ServingRuntime[] = [];
   const notices: string[] = [];
   const faults: string[] = [];
   const documents = parseAllDocuments(text, { lineCounter: lines });
@@ -41,18 +45,19 @@ export function parseManifests(file: string, text: string, schema: Schema): Mani
     }
     const where = (path: FieldPath, ofKey = false): string =>
       at(offsetOf(document, path, ofKey) ?? document.range[0]);
-    readDocument(document, { schema, where, manifests, notices, faults });
+    readDocument(document, { schema, where, manifests, runtimes, notices, faults });
   }
-  if (manifests.length === 0 && faults.length === 0) {
+  if (manifests.length === 0 && runtimes.length === 0 && faults.length === 0) {
     faults.push(`${file}: no InferenceService in it`);
   }
-  return { manifests, notices, faults };
+  return { manifests, runtimes, notices, faults };
 }
 
 interface Reading {
   readonly schema: Schema;
   readonly where: Manifest["where"];
   readonly manifests: Manifest[];
+  readonly runtimes: ServingRuntime[];
   readonly notices: string[];
   readonly faults: string[];
 }
@@ -85,6 +90,10 @@ function readObject(value: unknown, reading: Reading): void {
     faults.push(`${where([])}: apiVersion and kind must say what this is`);
     return;
   }
+  if (isRuntime(value, kind)) {
+    reading.runtimes.push(value);
+    return;
+  }
   if (kind !== "InferenceService") {
     notices.push(`${where([])}: ${kind} is for a cluster; it is passed over here`);
     return;
@@ -108,6 +117,20 @@ function readObject(value: unknown, reading: Reading): void {
   if (wrong.length === 0) {
     manifests.push({ isvc: value as InferenceService, where });
   }
+}
+
+/** One that can be used; how it is to be is its CRD's to say. */
+function isRuntime(value: object, kind: string): value is ServingRuntime {
+  const spec: unknown = "spec" in value ? value.spec : undefined;
+  const named = "metadata" in value && hasName(value.metadata);
+  return (
+    (kind === "ServingRuntime" || kind === "ClusterServingRuntime") &&
+    named &&
+    typeof spec === "object" &&
+    spec !== null &&
+    "containers" in spec &&
+    Array.isArray(spec.containers)
+  );
 }
 
 function hasName(metadata: unknown): boolean {

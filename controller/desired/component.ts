@@ -16,6 +16,7 @@ import type { ObjectMeta } from "../cluster.ts";
 import { autoscalingAnnotations } from "./autoscaling.ts";
 import { serviceAnnotations, serviceLabels, templateAnnotations } from "./propagation.ts";
 import type { Traffic } from "./traffic.ts";
+import type { Warning } from "./warning.ts";
 
 /** What every component's spec has beside its pods: how it scales, its limits, its metadata. */
 export type ComponentExtension = Pick<
@@ -40,6 +41,11 @@ export interface ComponentRequest {
   readonly pod: KnativeServicePodSpec;
   /** Annotations for the template that users may override, e.g. an accelerator's. */
   readonly annotations?: Readonly<Record<string, string>>;
+  /** The same for labels. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Annotations for the Knative Service itself: a change of them makes no revision. */
+  readonly serviceAnnotations?: Readonly<Record<string, string>>;
+  readonly warnings?: readonly Warning[];
   readonly traffic: Traffic;
 }
 
@@ -61,12 +67,12 @@ export function componentService(
     metadata: {
       ...childMetadata(metadata, componentServiceName(metadata.name, component)),
       labels: { ...serviceLabels(metadata), ...labels },
-      annotations: serviceAnnotations(metadata),
+      annotations: { ...serviceAnnotations(metadata), ...request.serviceAnnotations },
     },
     spec: {
       template: {
         metadata: {
-          labels: { ...extension.labels, ...labels },
+          labels: { ...request.labels, ...extension.labels, ...labels },
           annotations: {
             ...request.annotations,
             ...templateAnnotations(metadata),

@@ -10,7 +10,7 @@ import { PREDICTOR_CONTAINER, PREDICTOR_PORT } from "../api/names.ts";
 import type { ModelMount } from "./storage.ts";
 
 /** Values of the restricted pod security standard that any server can live with. */
-const CONFINED = {
+export const CONFINED = {
   allowPrivilegeEscalation: false,
   capabilities: { drop: ["ALL"] },
   seccompProfile: { type: "RuntimeDefault" },

@@ -16,12 +16,18 @@ import type { ClusterFacts } from "./facts.ts";
 import { predictorRequest } from "./predictor.ts";
 import { preflight } from "./preflight.ts";
 import { isRefusal, type Refusal } from "./refusal.ts";
+import type { Runtime } from "./runtimes.ts";
+import type { RuntimeUpdates } from "./builtin-runtimes.ts";
 import type { Warning } from "./warning.ts";
 
 export interface DesiredInput {
   readonly isvc: InferenceService;
   readonly facts: ClusterFacts;
   readonly defaults: PredictorDefaults;
+  /** All that the InferenceService could be served by: its namespace's, the cluster's, built-in. */
+  readonly runtimes: readonly Runtime[];
+  /** Whether a changed runtime is followed at once; OnRequest when absent. */
+  readonly runtimeUpdates?: RuntimeUpdates;
   /** minReplicas of a component that names none; 0 when absent. */
   readonly minReplicas?: number;
   /** The Knative Services that exist. */
@@ -53,7 +59,11 @@ export function desired(input: DesiredInput): Desired | Refusal {
       return refusal;
     }
     services[request.component] = service;
-    warnings.push(...found.warnings, ...unusedDevice(request, input.defaults.image));
+    warnings.push(
+      ...(request.warnings ?? []),
+      ...found.warnings,
+      ...unusedDevice(request, input.defaults.image),
+    );
   }
   return { services, warnings: distinct(warnings) };
 }
@@ -66,10 +76,11 @@ function distinct(warnings: readonly Warning[]): readonly Warning[] {
 }
 
 /** One for each component, or why it cannot be. */
-function requests({ isvc, defaults }: DesiredInput): readonly (ComponentRequest | Refusal)[] {
+function requests(input: DesiredInput): readonly (ComponentRequest | Refusal)[] {
+  const { isvc } = input;
   const { transformer, explainer } = isvc.spec;
   return [
-    predictorRequest(isvc, defaults),
+    predictorRequest(input),
     ...(transformer === undefined ? [] : [customRequest(isvc, "transformer", transformer)]),
     ...(explainer === undefined ? [] : [customRequest(isvc, "explainer", explainer)]),
   ];

@@ -31,7 +31,6 @@ const POD_FIELDS: readonly (readonly [flag: string, field: string])[] = [
   ["hostipc", "hostIPC"],
   ["hostpid", "hostPID"],
   ["hostnetwork", "hostNetwork"],
-  ["init-containers", "initContainers"],
   ["dnspolicy", "dnsPolicy"],
   ["dnsconfig", "dnsConfig"],
 ];
@@ -59,6 +58,11 @@ export const FEATURES: readonly FeatureUse[] = [
     used: (pod: KnativeServicePodSpec) => volumes(pod).some((volume) => part(volume, kind)),
     ...(shippedOn === undefined ? {} : { shippedOn }),
   })),
+  {
+    flag: `${POD_SPEC}init-containers`,
+    field: "initContainers (or model.storageUri, with a server that is not Pilotlight's own)",
+    used: (pod) => (pod.initContainers?.length ?? 0) > 0,
+  },
   {
     flag: `${POD_SPEC}persistent-volume-claim`,
     field: "model.storageUri with pvc://",

@@ -1,35 +1,38 @@
 /** spec.predictor → what its Knative Service is to be made from. */
 import type { InferenceService, ModelSpec, PredictorSpec } from "../api/inferenceservice.gen.ts";
-import type { KnativeServiceContainer, KnativeServicePodSpec } from "../api/knative-service.gen.ts";
-import { ANNOTATION_STORAGE_SECRET } from "../api/names.ts";
+import { ANNOTATION_RUNTIME, ANNOTATION_RUNTIME_REFRESH } from "../api/names.ts";
 import { accelerated, acceleratorStartupTimeout, withAcceleratorDefaults } from "./accelerator.ts";
 import { checkComponent } from "./check.ts";
-import { collocated } from "./collocated.ts";
 import type { ComponentRequest } from "./component.ts";
-import { modelContainer, type PredictorDefaults } from "./container.ts";
 import { checkContainer } from "./containers.ts";
 import { customContainers, customPod, onlyOurs } from "./custom.ts";
+import type { DesiredInput } from "./desired.ts";
 import { modelOf, type NamedModel } from "./framework.ts";
 import { isRefusal, type Refusal } from "./refusal.ts";
-import { selectRuntime } from "./runtime.ts";
+import { pinRuntime, pinText } from "./runtime-pin.ts";
+import { runtimeServer } from "./runtime-server.ts";
+import type { ModelNeeds } from "./runtimes.ts";
 import { withStartupTimeout } from "./startup.ts";
-import { credentialsMount, mergeMounts, modelMount, type ModelMount } from "./storage.ts";
 import { traffic } from "./traffic.ts";
 import { unsupported } from "./unsupported.ts";
 
-export function predictorRequest(
-  isvc: InferenceService,
-  defaults: PredictorDefaults,
-): ComponentRequest | Refusal {
+/** What of a request depends on who serves. */
+type Server = Pick<
+  ComponentRequest,
+  "pod" | "labels" | "annotations" | "serviceAnnotations" | "warnings"
+>;
+
+export function predictorRequest(input: DesiredInput): ComponentRequest | Refusal {
+  const { isvc } = input;
   const predictor = withAcceleratorDefaults(isvc.spec.predictor);
-  const pod =
+  const server =
     checkComponent(predictor, "spec.predictor", ["predictor"]) ??
-    podOf({ ...isvc, spec: { ...isvc.spec, predictor } }, defaults);
-  if (isRefusal(pod)) {
-    return pod;
+    serverOf({ ...input, isvc: { ...isvc, spec: { ...isvc.spec, predictor } } });
+  if (isRefusal(server)) {
+    return server;
   }
   const request = accelerated(
-    { component: "predictor", extension: predictor, pod, traffic: traffic() },
+    { component: "predictor", extension: predictor, ...server, traffic: traffic() },
     predictor.accelerator,
   );
   return isRefusal(request)
@@ -41,20 +44,15 @@ export function predictorRequest(
       });
 }
 
-function podOf(
-  isvc: InferenceService,
-  defaults: PredictorDefaults,
-): KnativeServicePodSpec | Refusal {
+function serverOf(input: DesiredInput): Server | Refusal {
+  const { isvc } = input;
   const named = modelOf(isvc.spec.predictor);
   return named === undefined
     ? ownServer(isvc, isvc.spec.predictor)
-    : (checkModel(named) ?? modelServer(isvc, named, defaults));
+    : (checkModel(named) ?? modelServer(input, named.model));
 }
 
-function ownServer(
-  isvc: InferenceService,
-  predictor: PredictorSpec,
-): KnativeServicePodSpec | Refusal {
+function ownServer(isvc: InferenceService, predictor: PredictorSpec): Server | Refusal {
   if (predictor.containers === undefined) {
     return {
       reason: "InvalidSpec",
@@ -66,7 +64,7 @@ function ownServer(
     return refusal;
   }
   const containers = customContainers(isvc, predictor.containers, "spec.predictor");
-  return isRefusal(containers) ? containers : customPod(predictor, containers);
+  return isRefusal(containers) ? containers : { pod: customPod(predictor, containers) };
 }
 
 /** Fields of a model that are not its container's. */
@@ -100,41 +98,33 @@ function checkModel({ field, model }: NamedModel): Refusal | undefined {
   );
 }
 
-function modelServer(
-  isvc: InferenceService,
-  { model }: NamedModel,
-  defaults: PredictorDefaults,
-): KnativeServicePodSpec | Refusal {
-  const { metadata, spec } = isvc;
-  const runtime = selectRuntime(model);
-  if (isRefusal(runtime)) {
-    return runtime;
-  }
-  const mount = mergeMounts(
-    modelMount(model.storageUri),
-    credentialsMount(metadata.annotations?.[ANNOTATION_STORAGE_SECRET]),
-  );
-  const container = modelContainer({
-    modelName: metadata.name,
-    model,
-    predictor: spec.predictor,
-    mount,
-    defaults,
+function modelServer(input: DesiredInput, model: ModelSpec): Server | Refusal {
+  const { isvc, defaults, live } = input;
+  const pinned = pinRuntime({
+    needs: modelNeeds(model),
+    runtimes: input.runtimes,
+    pinned: live?.predictor?.metadata.annotations?.[ANNOTATION_RUNTIME],
+    refresh: isvc.metadata.annotations?.[ANNOTATION_RUNTIME_REFRESH],
+    automatic: input.runtimeUpdates === "Automatic",
+    fetcher: defaults.image,
   });
-  const containers = collocated(isvc, container);
-  return isRefusal(containers) ? containers : modelPod(spec.predictor, containers, mount.volumes);
+  if (isRefusal(pinned)) {
+    return pinned;
+  }
+  const { pin, outdated } = pinned;
+  const server = runtimeServer({ isvc, model, pin, defaults });
+  return isRefusal(server)
+    ? server
+    : {
+        ...server,
+        serviceAnnotations: { [ANNOTATION_RUNTIME]: pinText(pin) },
+        warnings: outdated === undefined ? [] : [outdated],
+      };
 }
 
-function modelPod(
-  predictor: PredictorSpec,
-  containers: readonly KnativeServiceContainer[],
-  volumes: ModelMount["volumes"],
-): KnativeServicePodSpec {
-  const pod = customPod(predictor, containers);
-  // A model never wants the token of its account.
-  return {
-    automountServiceAccountToken: false,
-    ...pod,
-    volumes: [...volumes, ...(pod.volumes ?? [])],
-  };
+/** What `model` asks of a runtime. */
+export function modelNeeds(model: ModelSpec): ModelNeeds {
+  const { modelFormat, protocolVersion, runtime } = model;
+  const { name, version } = modelFormat;
+  return { format: name, version, protocol: protocolVersion, runtime };
 }

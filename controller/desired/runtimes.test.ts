@@ -233,7 +233,7 @@ describe("selectRuntime", () => {
     assert.deepEqual(found, {
       reason: "NoSupportingRuntime",
       message:
-        'no runtime serves spec.predictor.model.modelFormat "sklearn" version "1"; supported: "onnx", "sklearn" version "1". ' +
+        'no runtime serves spec.predictor.model.modelFormat "sklearn" version "1"; supported: "sklearn" version "1". ' +
         "ClusterServingRuntime mine would, but must be named in spec.predictor.model.runtime or is disabled",
     });
   });

@@ -194,8 +194,19 @@ function noRuntime(needs: ModelNeeds, runtimes: readonly Runtime[]): Refusal {
     reason: "NoSupportingRuntime",
     message:
       `no runtime serves spec.predictor.model.modelFormat ${shownFormat(needs)}; ` +
-      `supported: ${formatsOf(selectable).join(", ")}. ${advice}`,
+      `supported: ${supported(needs, selectable)}. ${advice}`,
   };
+}
+
+/** The names of all formats; where the name is right, its versions. */
+function supported({ format }: ModelNeeds, runtimes: readonly Runtime[]): string {
+  const entries = runtimes.flatMap(({ spec }) => spec.supportedModelFormats ?? []);
+  const versions = entries.filter(({ name }) => name === format);
+  const words =
+    versions.length === 0
+      ? entries.map(({ name }) => name)
+      : versions.map(({ name, version }) => shownFormat({ format: name, version }));
+  return [...new Set(words)].toSorted().join(", ");
 }
 
 function protocolRefusal(needs: ModelNeeds, runtimes: readonly Runtime[]): Refusal {

@@ -16,11 +16,13 @@ import { type ComponentName, COMPONENTS, type PerComponent } from "../api/names.
 import { canonical } from "../canonical.ts";
 import type { Node } from "../desired/nodes.ts";
 import type { Refusal } from "../desired/refusal.ts";
+import { RUNTIME_OUTDATED } from "../desired/runtime-pin.ts";
 import type { Warning } from "../desired/warning.ts";
 import { componentStatus } from "./component-status.ts";
 import { condition, conditions, type Verdict } from "./conditions.ts";
 import { modelStatus } from "./model-status.ts";
 import type { Pod } from "./pods.ts";
+import { runtimeStatus } from "./runtime-status.ts";
 import {
   abnormalRollout,
   lineageStatus,
@@ -92,6 +94,7 @@ export function observe(observation: Observation): InferenceServiceStatus {
       ]),
     ),
     ...rolloutStatus(isvc, observation),
+    ...runtimeStatus(observation.services.predictor),
     ...(predictor === undefined
       ? {}
       : { modelStatus: modelStatus(predictor.view, predictor.ready, predictor.latest) }),
@@ -165,19 +168,20 @@ function abnormal(
     : [{ type: "Reconciling", status: "True", reason, message }];
 }
 
-/** All warnings as one condition, present only while there are any. */
+/**
+ * Conditions that are present only while they are true: an outdated runtime by itself, since
+ * somebody may wait for it, and all other warnings as one.
+ */
 function warned(warnings: readonly Warning[]): readonly Verdict[] {
+  const outdated = warnings.filter(({ reason }) => reason === RUNTIME_OUTDATED);
+  const others = warnings.filter(({ reason }) => reason !== RUNTIME_OUTDATED);
+  return [...together(RUNTIME_OUTDATED, outdated), ...together("Warning", others)];
+}
+
+function together(type: string, warnings: readonly Warning[]): readonly Verdict[] {
   const [first] = warnings;
-  return first === undefined
-    ? []
-    : [
-        {
-          type: "Warning",
-          status: "True",
-          reason: first.reason,
-          message: warnings.map(({ message }) => message).join("; "),
-        },
-      ];
+  const message = warnings.map((warning) => warning.message).join("; ");
+  return first === undefined ? [] : [{ type, status: "True", reason: first.reason, message }];
 }
 
 /**

@@ -21,6 +21,8 @@ import { ciValues, environment, only, parseManifests, type Manifest } from "./ob
 const SYSTEM = "pilotlight-system";
 const ROBOT = `system:serviceaccount:${SYSTEM}:pilotlight`;
 const ISVC = "pilotlight.dev/inferenceservices";
+const RUNTIMES = "pilotlight.dev/servingruntimes";
+const CLUSTER_RUNTIMES = "pilotlight.dev/clusterservingruntimes";
 const KSVC = "serving.knative.dev/services";
 const TIMEOUT = { timeoutMs: 30_000 };
 
@@ -31,8 +33,8 @@ const READ = ["get", "list", "watch"];
 
 /** What it needs where InferenceServices are. */
 function needed(namespace: string): readonly Act[] {
-  const read = [ISVC, KSVC, "serving.knative.dev/revisions", "/pods"].flatMap((resource) =>
-    READ.map((verb) => [verb, resource, namespace] as const),
+  const read = [ISVC, RUNTIMES, KSVC, "serving.knative.dev/revisions", "/pods"].flatMap(
+    (resource) => READ.map((verb) => [verb, resource, namespace] as const),
   );
   return [
     ...read,
@@ -63,6 +65,8 @@ const NEVER: readonly Act[] = [
   ["list", "/configmaps", SYSTEM],
   ["update", "/configmaps", "knative-serving"],
   ["create", ISVC, "team-a"],
+  ["create", RUNTIMES, "team-a"],
+  ["patch", CLUSTER_RUNTIMES, ""],
   ["update", ISVC, "team-a"],
   ["patch", ISVC, "team-a"],
   ["delete", ISVC, "team-a"],
@@ -100,7 +104,12 @@ const MODES: readonly Mode[] = [
   {
     title: "in all namespaces",
     values: [],
-    yes: [...needed(""), ...NEEDED_ANYWAY, ...NODES],
+    yes: [
+      ...needed(""),
+      ...NEEDED_ANYWAY,
+      ...NODES,
+      ...READ.map((verb) => [verb, CLUSTER_RUNTIMES, ""] as const),
+    ],
     no: NEVER,
   },
   {
@@ -108,7 +117,7 @@ const MODES: readonly Mode[] = [
     // The namespaced values leave the definition to somebody else.
     values: ["--values", ciValues("namespaced"), "--set", "crds.install=true"],
     yes: [...needed("team-a"), ...needed("team-b"), ...NEEDED_ANYWAY],
-    no: [...NEVER, ...needed(""), ...needed("team-c"), ...NODES],
+    no: [...NEVER, ...needed(""), ...needed("team-c"), ...NODES, ["list", CLUSTER_RUNTIMES, ""]],
   },
 ];
 

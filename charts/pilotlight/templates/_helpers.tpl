@@ -81,12 +81,14 @@ predictor:
   {{- end }}
   resources:
     {{- toYaml .Values.predictor.resources | nindent 4 }}
+runtimes:
+  {{- toYaml .Values.runtimes | nindent 2 }}
 {{- end -}}
 
 {{/* What the controller may do where InferenceServices are: the rules of its ClusterRole or Roles. */}}
 {{- define "pilotlight.rules" -}}
 - apiGroups: [pilotlight.dev]
-  resources: [inferenceservices]
+  resources: [inferenceservices, servingruntimes]
   verbs: [get, list, watch]
 - apiGroups: [pilotlight.dev]
   resources: [inferenceservices/status]

@@ -1,8 +1,12 @@
 /** `pilotlight render`: what the controller would apply, without a cluster. */
 import type { InferenceService } from "../../api/inferenceservice.gen.ts";
+import { ANNOTATION_RUNTIME } from "../../api/names.ts";
+import type { ServingRuntime } from "../../api/servingruntime.gen.ts";
 import type { KubeObject } from "../../cluster.ts";
 import { desired } from "../../desired/desired.ts";
 import { isRefusal } from "../../desired/refusal.ts";
+import type { Runtime } from "../../desired/runtimes.ts";
+import { asRuntime } from "../../runtimes.ts";
 import { capturedFacts } from "../captured.ts";
 import { CliError, EXIT, noMoreThan, parseFlags, type Command } from "../command.ts";
 import { FILENAME_OPTION, readManifests } from "../input.ts";
@@ -13,8 +17,9 @@ import { readSettings, SETTINGS_HELP, SETTINGS_OPTIONS } from "../settings.ts";
 const HELP = `Usage: pilotlight render -f FILE... [FLAGS]
 
 Prints the Knative Services that the controller would apply for the InferenceServices of the
-manifests, for repositories that hold rendered manifests. It asks no cluster. What belongs to the
-controller's own work is left out: the owner reference and the digest of its wish.
+manifests, for repositories that hold rendered manifests. It asks no cluster. ServingRuntimes and
+ClusterServingRuntimes in the manifests are used. What belongs to the controller's own work is left
+out: the owner reference, the digest of its wish and its note of the runtime.
 
   -f, --filename FILE          manifest with one or several InferenceServices; - is standard input;
                                may be repeated
@@ -51,7 +56,7 @@ export const renderCommand: Command = {
     noMoreThan(0, positionals, "a manifest is given with -f");
     const format = parseFormat(values.output, ["yaml", "json"]);
     const settings = readSettings(values);
-    const { manifests, notices } = readManifests(
+    const { manifests, runtimes, notices } = readManifests(
       values.filename,
       findInstallation(import.meta.url).root,
     );
@@ -67,6 +72,7 @@ export const renderCommand: Command = {
         isvc: inNamespace(isvc, values.namespace),
         facts,
         defaults: settings.predictor,
+        runtimes: [...runtimesOf(runtimes, isvc), ...settings.runtimes.builtIn],
       });
       if (isRefusal(wanted)) {
         refusals.push(
@@ -84,6 +90,17 @@ export const renderCommand: Command = {
   },
 };
 
+/** Those of the manifests that could serve `isvc`: its namespace's, and the cluster's. */
+function runtimesOf(
+  runtimes: readonly ServingRuntime[],
+  isvc: InferenceService,
+): readonly Runtime[] {
+  const { namespace } = isvc.metadata;
+  return runtimes
+    .filter(({ metadata }) => (metadata.namespace ?? namespace) === namespace)
+    .map(asRuntime);
+}
+
 /** With the namespace that kubectl would put it into, where it names none itself. */
 export function inNamespace(
   isvc: InferenceService,
@@ -94,8 +111,9 @@ export function inNamespace(
     : { ...isvc, metadata: { ...isvc.metadata, namespace } };
 }
 
-/** Without the owner, which only a live object has. */
+/** Without the owner, which only a live object has, and without what only the controller reads. */
 function rendered(object: KubeObject): KubeObject {
-  const { ownerReferences: _owner, ...metadata } = object.metadata;
-  return { ...object, metadata };
+  const { ownerReferences: _owner, annotations = {}, ...metadata } = object.metadata;
+  const { [ANNOTATION_RUNTIME]: _runtime, ...kept } = annotations;
+  return { ...object, metadata: { ...metadata, annotations: kept } };
 }

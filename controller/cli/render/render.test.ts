@@ -17,6 +17,7 @@ interface Manifest {
 interface Given {
   readonly inferenceService: Manifest;
   readonly knativeConfig?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  readonly runtimes?: readonly object[];
 }
 interface Want {
   readonly apply?: Manifest | readonly Manifest[];
@@ -51,15 +52,18 @@ describe("pilotlight render", () => {
     return path;
   };
 
-  // Where a service exists, it decides the traffic: render knows of none.
+  // What exists already decides the traffic, and which runtime is kept: render knows of none.
   const alone = readdirSync(GOLDEN).filter(
     (name) => read<{ service?: unknown }>(name, "given.yaml").service === undefined,
   );
   for (const name of alone.filter((each) => !each.startsWith("status-"))) {
     it(`golden ${name}`, async () => {
-      const { inferenceService, knativeConfig } = read<Given>(name, "given.yaml");
+      const { inferenceService, knativeConfig, runtimes } = read<Given>(name, "given.yaml");
       const { apply, refusal } = read<Want>(name, "want.yaml");
-      const manifest = file(`${name}.yaml`, stringify(inferenceService));
+      const manifest = file(
+        `${name}.yaml`,
+        [inferenceService, ...(runtimes ?? [])].map((object) => stringify(object)).join("---\n"),
+      );
       const config =
         knativeConfig === undefined
           ? []
@@ -79,8 +83,12 @@ describe("pilotlight render", () => {
       assert.equal(ran.code, 0, ran.err);
       const documents = parseAllDocuments(ran.out).map((each) => each.toJS() as unknown);
       const wanted = (apply === undefined ? [] : [apply].flat()).map((object) => {
-        const { ownerReferences: _owner, ...metadata } = object.metadata;
-        return { ...object, metadata };
+        const { ownerReferences: _owner, annotations, ...metadata } = object.metadata;
+        const { "pilotlight.dev/runtime": _runtime, ...kept } = annotations as Record<
+          string,
+          string
+        >;
+        return { ...object, metadata: { ...metadata, annotations: kept } };
       });
       assert.deepEqual(documents, wanted);
     });

@@ -39,6 +39,11 @@ export function loadPlans(sources: Sources): Loaded {
     const read = parseManifests(file === "-" ? "stdin" : file, readInput(file), schema);
     manifests.push(...read.manifests);
     notices.push(...read.notices.map((message) => ({ message })));
+    for (const { kind, metadata } of read.runtimes) {
+      notices.push({
+        message: `${kind} ${metadata.name} is for a cluster; it is passed over here`,
+      });
+    }
     faults.push(...read.faults);
   }
   for (const manifest of manifests) {

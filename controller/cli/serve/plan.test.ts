@@ -167,7 +167,7 @@ describe("planService refuses", () => {
     {
       predictor: { model: { ...model, protocolVersion: "grpc-v2" } },
       path: "spec.predictor.model",
-      message: /does not speak .*grpc-v2/,
+      message: /speaks protocolVersion "grpc-v2": onnxruntime speaks v1 and v2/,
     },
     {
       predictor: { model: { modelFormat: { name: "onnx" } } },

@@ -12,7 +12,9 @@ import type {
 } from "../../api/inferenceservice.gen.ts";
 import { ACCELERATORS } from "../../desired/accelerators.ts";
 import { isRefusal } from "../../desired/refusal.ts";
-import { selectRuntime } from "../../desired/runtime.ts";
+import { modelNeeds } from "../../desired/predictor.ts";
+import { selectRuntime } from "../../desired/runtimes.ts";
+import { builtIns } from "../../runtimes.ts";
 import { NOMINAL_ROOT } from "../installation.ts";
 import type { ScalePolicy } from "./autoscale.ts";
 import type { FieldPath } from "../schema.ts";
@@ -178,8 +180,11 @@ function predictorFaults(isvc: InferenceService): PlanFault[] {
   return faults;
 }
 
+/** On this machine there is our own predictor, and nothing else. */
+const RUNTIMES = builtIns({ predictorImage: "", thirdParty: false, images: {} });
+
 function runtimeFaults(model: ModelSpec): PlanFault[] {
-  const runtime = selectRuntime(model);
+  const runtime = selectRuntime(modelNeeds(model), RUNTIMES);
   return isRefusal(runtime) ? [{ path: MODEL, message: runtime.message }] : [];
 }
 

@@ -1,0 +1,246 @@
+/**
+ * A model and the runtime that serves it → containers and what their pods need. Our own predictor
+ * fetches its model itself; for the servers of others an init container does, with the predictor's
+ * image: there is no webhook that could put it into the pod later.
+ */
+import type { InferenceService, PredictorSpec } from "../api/inferenceservice.gen.ts";
+import type { KnativeServiceContainer, KnativeServicePodSpec } from "../api/knative-service.gen.ts";
+import { ANNOTATION_STORAGE_SECRET, MODEL_DIR, STORAGE_INITIALIZER } from "../api/names.ts";
+import type { ServingRuntimeSpec } from "../api/servingruntime.gen.ts";
+import { GPU_TAG_SUFFIX, ONNXRUNTIME } from "./builtin-runtimes.ts";
+import { collocated } from "./collocated.ts";
+import { CONFINED, modelContainer, type PredictorDefaults } from "./container.ts";
+import { customPod, onlyOurs } from "./custom.ts";
+import { podFields } from "./pod.ts";
+import { isRefusal, type Refusal } from "./refusal.ts";
+import {
+  besideContainer,
+  byKey,
+  mergeContainer,
+  type ModelContainer,
+  serverOf,
+} from "./runtime-container.ts";
+import type { Pin } from "./runtime-pin.ts";
+import { expand, type TemplateValues } from "./runtime-template.ts";
+import { credentialsMount, mergeMounts, modelMount, type ModelMount } from "./storage.ts";
+
+export interface Server {
+  readonly pod: KnativeServicePodSpec;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+export interface ServerInput {
+  readonly isvc: InferenceService;
+  readonly model: ModelContainer;
+  readonly pin: Pin;
+  readonly defaults: PredictorDefaults;
+}
+
+/** The containers that serve the model of spec.predictor. */
+export function runtimeServer(input: ServerInput): Server | Refusal {
+  const { kind, name } = input.pin.runtime;
+  return kind === "BuiltIn" && name === ONNXRUNTIME ? ownServer(input) : othersServer(input);
+}
+
+function ownServer({ isvc, model, pin, defaults }: ServerInput): Server | Refusal {
+  const [own] = pin.runtime.spec.containers;
+  const image = own?.image ?? defaults.image;
+  const mount = mergeMounts(modelMount(model.storageUri), credentials(isvc));
+  const container = modelContainer({
+    modelName: isvc.metadata.name,
+    model,
+    predictor: isvc.spec.predictor,
+    mount,
+    defaults: { ...defaults, image: withVersion(image, model.runtimeVersion) },
+  });
+  const containers = collocated(isvc, container);
+  return isRefusal(containers)
+    ? containers
+    : { pod: modelPod(isvc.spec.predictor, { containers, volumes: mount.volumes }) };
+}
+
+/** What the model's server needs, with what the InferenceService says of its pods. */
+function modelPod(predictor: PredictorSpec, server: KnativeServicePodSpec): KnativeServicePodSpec {
+  const pod = customPod(predictor, server.containers);
+  const initContainers = byKey("name", server.initContainers, pod.initContainers);
+  return {
+    // A model never wants the token of its account.
+    automountServiceAccountToken: false,
+    ...pod,
+    ...server,
+    ...(initContainers.length === 0 ? {} : { initContainers }),
+    volumes: [...(server.volumes ?? []), ...(pod.volumes ?? [])],
+  };
+}
+
+function withVersion(image: string, version: string | undefined): string {
+  return version === undefined ? image : `${image.replace(/(@[^/]*|:[^/:]*)$/, "")}:${version}`;
+}
+
+function othersServer(input: ServerInput): Server | Refusal {
+  const { isvc, model, pin } = input;
+  const { runtime, protocol } = pin;
+  const refusal = notOurs(isvc.spec.predictor, runtime.name);
+  if (refusal !== undefined) {
+    return refusal;
+  }
+  const main = serverOf(runtime.spec.containers);
+  if (main === undefined) {
+    return {
+      reason: "RuntimeInvalid",
+      message: `the runtime ${runtime.name} has no container`,
+    };
+  }
+  // An accelerator's resources are added later, to whatever the server is by then.
+  const gpu = isvc.spec.predictor.accelerator?.type === "nvidia";
+  const gpuTagSuffix = GPU_TAG_SUFFIX[runtime.name];
+  const server = mergeContainer(main, { model, protocol, gpu, gpuTagSuffix });
+  const others = runtime.spec.containers.filter((container) => container !== main);
+  const expanded = expand(
+    { server, others: others.map(besideContainer) },
+    templateValues(isvc, model.modelFormat.name, pin),
+  );
+  if ("refusal" in expanded) {
+    return expanded.refusal;
+  }
+  if (expanded.value.server.image === undefined) {
+    return {
+      reason: "RuntimeInvalid",
+      message: `the runtime ${runtime.name} names no image for its container ${main.name}; name one there or in spec.predictor.model.image`,
+    };
+  }
+  const { mount, initContainers } = fetched(input);
+  return {
+    pod: modelPod(isvc.spec.predictor, {
+      containers: [mounted(expanded.value.server, mount), ...expanded.value.others],
+      initContainers,
+      volumes: [...(runtime.spec.volumes ?? []), ...mount.volumes],
+      ...podParts(isvc, runtime.spec),
+    }),
+    ...(runtime.spec.labels === undefined ? {} : { labels: runtime.spec.labels }),
+    ...(runtime.spec.annotations === undefined ? {} : { annotations: runtime.spec.annotations }),
+  };
+}
+
+/** What is made for our own predictor alone. */
+function notOurs(predictor: PredictorSpec, runtime: string): Refusal | undefined {
+  return (
+    onlyOurs(predictor, "spec.predictor") ??
+    (predictor.containers === undefined
+      ? undefined
+      : {
+          reason: "FieldNotSupported",
+          message: `spec.predictor.containers beside a model is for the standard predictor, which can leave its port to them; ${runtime} cannot: use spec.transformer`,
+        })
+  );
+}
+
+function mounted(server: KnativeServiceContainer, mount: ModelMount): KnativeServiceContainer {
+  const volumeMounts = byKey("mountPath", server.volumeMounts, mount.mounts);
+  return volumeMounts.length === 0
+    ? server
+    : { ...server, volumeMounts: volumeMounts as unknown as ModelMount["mounts"] };
+}
+
+/** What KServe's webhook writes into an InferenceService for its runtimes to read. */
+const MODEL_CLASSES: Readonly<Record<string, string>> = {
+  sklearn: "mlserver_sklearn.SKLearnModel",
+  xgboost: "mlserver_xgboost.XGBoostModel",
+  lightgbm: "mlserver_lightgbm.LightGBMModel",
+  mlflow: "mlserver_mlflow.MLflowRuntime",
+  catboost: "mlserver_catboost.CatboostModel",
+  huggingface: "mlserver_huggingface.HuggingFaceRuntime",
+};
+
+function templateValues(isvc: InferenceService, format: string, { protocol }: Pin): TemplateValues {
+  const { name, namespace = "", labels, annotations } = isvc.metadata;
+  const modelClass = MODEL_CLASSES[format];
+  return {
+    name,
+    namespace,
+    labels: {
+      serviceEnvelope: protocol.endsWith("v2") ? "kservev2" : "kserve",
+      ...(modelClass === undefined ? {} : { modelClass }),
+      ...labels,
+    },
+    annotations: annotations ?? {},
+  };
+}
+
+const VOLUME = "model";
+/** Variables of the model that are meant for whoever fetches it (docs/runtime-contract.md). */
+const STORAGE_VARIABLE = new RegExp(
+  "^(AWS_|S3_|GOOGLE_|AZURE_|AZ_|HF_|STORAGE_|OCI_|https?_proxy$|no_proxy$|NODE_EXTRA_CA_CERTS$|ALLOW_INSECURE_HTTP$|MODEL_BYTES_MAX$)",
+  "i",
+);
+
+interface Fetched {
+  readonly mount: ModelMount;
+  readonly initContainers: NonNullable<KnativeServicePodSpec["initContainers"]>;
+}
+
+/** A claim is mounted where the server looks; everything else is put there before it starts. */
+function fetched({ isvc, model, pin, defaults }: ServerInput): Fetched {
+  const { storageUri } = model;
+  const direct = modelMount(storageUri);
+  const isMounted = direct.volumes.some(({ emptyDir }) => emptyDir === undefined);
+  if (storageUri === undefined || isMounted) {
+    return { mount: { ...direct, env: {} }, initContainers: [] };
+  }
+  const keys = credentials(isvc);
+  const writable = { name: VOLUME, mountPath: MODEL_DIR };
+  const own = (model.env ?? []).filter(({ name }) => STORAGE_VARIABLE.test(name));
+  const variables = { STORAGE_URI: storageUri, MODEL_DIR, ...keys.env };
+  const { imagePullPolicy } = defaults;
+  return {
+    mount: {
+      env: {},
+      volumes: [{ name: VOLUME, emptyDir: {} }, ...keys.volumes],
+      mounts: [{ ...writable, readOnly: true }],
+    },
+    initContainers: [
+      {
+        name: STORAGE_INITIALIZER,
+        image: pin.fetcher,
+        ...(imagePullPolicy === undefined ? {} : { imagePullPolicy }),
+        args: ["download"],
+        env: byKey(
+          "name",
+          Object.entries(variables).map(([name, value]) => ({ name, value })),
+          own,
+        ),
+        resources: defaults.resources,
+        securityContext: { ...CONFINED, runAsNonRoot: true, readOnlyRootFilesystem: true },
+        terminationMessagePolicy: "FallbackToLogsOnError",
+        volumeMounts: [writable, ...keys.mounts],
+      },
+    ],
+  };
+}
+
+function credentials(isvc: InferenceService): ModelMount {
+  return credentialsMount(isvc.metadata.annotations?.[ANNOTATION_STORAGE_SECRET]);
+}
+
+/** What the runtime says about its pods, under what the InferenceService says. */
+function podParts(
+  isvc: InferenceService,
+  { nodeSelector, tolerations, affinity, imagePullSecrets }: ServingRuntimeSpec,
+): Partial<KnativeServicePodSpec> {
+  const predictor = podFields(isvc.spec.predictor);
+  return {
+    ...(nodeSelector === undefined
+      ? {}
+      : { nodeSelector: { ...nodeSelector, ...predictor.nodeSelector } }),
+    ...(tolerations === undefined
+      ? {}
+      : { tolerations: [...tolerations, ...(predictor.tolerations ?? [])] }),
+    ...(affinity === undefined || predictor.affinity !== undefined ? {} : { affinity }),
+    ...(imagePullSecrets === undefined
+      ? {}
+      : {
+          imagePullSecrets: [...imagePullSecrets, ...(predictor.imagePullSecrets ?? [])],
+        }),
+  };
+}
