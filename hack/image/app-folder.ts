@@ -45,7 +45,8 @@ async function selectFiles(root: string, program: ProgramName): Promise<string[]
   const common = ["LICENSE", `dist/${LICENSES_FILE}`, `dist/${program}.cjs`];
   if (program === "controller") return common;
   const example = await list(root, "examples/iris", (path) => !path.endsWith(".test.ts"));
-  return [...common, ...example, ...(await selectOnnxruntime(root))];
+  const libraries = [await selectOnnxruntime(root), await selectTaskLibraries(root)];
+  return [...common, ...example, ...libraries.flat()];
 }
 
 /** onnxruntime of this platform: the package carries every other one's, too, 240 MB of them. */
@@ -88,6 +89,20 @@ export async function makeCudaFolder(root: string): Promise<string> {
     await copyFile(join(root, path), join(folder, INSTALLATION, path));
   }
   return folder;
+}
+
+/** What tasks need besides their code: the tokenizers of this platform, the decoder of pictures. */
+async function selectTaskLibraries(root: string): Promise<string[]> {
+  const [tokenizers, jpeg] = ["node_modules/tokenizers", "node_modules/@jsquash/jpeg"];
+  return [
+    `${tokenizers}/LICENSE`,
+    `${tokenizers}/package.json`,
+    `${tokenizers}/index.js`,
+    `${tokenizers}/tokenizers.linux-${process.arch}-gnu.node`,
+    `${jpeg}/LICENSE`,
+    `${jpeg}/package.json`,
+    ...(await list(root, `${jpeg}/codec/dec`, (path) => /\.(js|wasm)$/.test(path))),
+  ];
 }
 
 async function list(

@@ -84,12 +84,15 @@ async function infer(request: Message, call: Call, options: GrpcOptions): Promis
   const { metrics } = found;
   const started = performance.now();
   try {
-    const decoded = decodeInferMessage(request, found.signature);
+    const asked = (request["inputs"] ?? []) as readonly Message[];
+    const signature = found.signatureFor(asked.map((input) => textOf(input, "name")));
+    const decoded = decodeInferMessage(request, signature);
     const { id, inputs, outputs, parameters } = decoded;
     const decodedAt = performance.now();
     const ticket = found.submit({
       inputs,
       outputs,
+      parameters,
       ...schedulingOf(parameters),
       ...(call.timeoutMs === undefined ? {} : { timeoutMs: call.timeoutMs }),
     });
