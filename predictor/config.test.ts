@@ -13,6 +13,7 @@ describe("configuration", () => {
       queueDepthMax: 1000,
       batchSizeMax: 32,
       batchLatencyMs: 0,
+      executors: 1,
       requestTimeoutMs: 300_000,
       drainTimeoutMs: 300_000,
       executionProviders: ["cpu"],

@@ -22,7 +22,9 @@ export type Config = {
   readonly requestTimeoutMs: number;
   readonly drainTimeoutMs: number;
   readonly bodyBytesMax: number;
-  /** Without it, the CPUs of the cgroup. */
+  /** Processes that hold the model. */
+  readonly executors: number;
+  /** Of each executor; without it, its share of the CPUs of the cgroup. */
   readonly intraOpNumThreads?: number;
   /** onnxruntime's, the wanted one first. */
   readonly executionProviders: readonly string[];
@@ -98,6 +100,7 @@ const rules: Readonly<Record<string, Rule>> = {
   REQUEST_TIMEOUT_SECONDS: seconds(0.001),
   DRAIN_TIMEOUT_SECONDS: seconds(0),
   BODY_BYTES_MAX: whole(1, 2 ** 31),
+  EXECUTORS: whole(1, 64),
   INTRA_OP_NUM_THREADS: whole(1, 1024),
   MODEL_BYTES_MAX: whole(1),
   MODEL_TASK: { is: "word", of: ["auto", "none", ...taskNames] },
@@ -174,6 +177,7 @@ export function parseConfig(args: readonly string[], environment: Environment): 
     queueDepthMax: number("QUEUE_DEPTH_MAX", 1000),
     batchSizeMax: number("BATCH_SIZE_MAX", 32),
     batchLatencyMs: number("BATCH_LATENCY_MS", 0),
+    executors: number("EXECUTORS", 1),
     requestTimeoutMs: timeoutSeconds * 1000,
     drainTimeoutMs: number("DRAIN_TIMEOUT_SECONDS", timeoutSeconds) * 1000,
     bodyBytesMax: number("BODY_BYTES_MAX", 67_108_864),

@@ -172,6 +172,23 @@ async function untilBusy(pid: number): Promise<void> {
   while ((await ticks()) < before_ + 5);
 }
 
+describe("several executors", () => {
+  it("run beside each other, so that one long run holds nobody up", async () => {
+    const predictor = await serve(counting, { EXECUTORS: "2", INTRA_OP_NUM_THREADS: "1" });
+    let over = false;
+    const long = predictor.post("/v2/models/m/infer", count(forever)).finally(() => (over = true));
+    for (let turn = 0; turn < 3; turn++) {
+      assert.equal((await predictor.post("/v2/models/m/infer", count(3))).status, 200);
+    }
+    assert.equal(over, false, "it still runs");
+    const pids = predictor.executorPids();
+    assert.equal(pids.length, 2);
+    for (const pid of pids) process.kill(pid, "SIGKILL");
+    assert.equal((await long).status, 500);
+    await predictor.logged("executor replaced", 2);
+  });
+});
+
 describe("a poisoned request", () => {
   it("fails alone, with the reason and without a path", async () => {
     const predictor = await serve(join(folder, "lookup.onnx"));

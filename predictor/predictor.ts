@@ -8,7 +8,7 @@ import { messageOf } from "./errors.ts";
 import type { ServingError } from "./errors.ts";
 import type { ChildEntry } from "./executor/process.ts";
 import { LoadFailed } from "./executor/supervisor.ts";
-import type { Supervisor } from "./executor/supervisor.ts";
+import type { Executors } from "./executor/executors.ts";
 import type { InferenceOptions } from "./http/inference.ts";
 import { createCors } from "./http/cors.ts";
 import type { GrpcServer } from "./grpc/server.ts";
@@ -105,7 +105,7 @@ class Predictor {
   readonly #inference: InferenceOptions & { watch: Watcher | undefined };
   readonly #versions: VersionOptions;
   /** Absent when the storage URI names many models. */
-  readonly #supervisor: Supervisor | undefined;
+  readonly #executors: Executors | undefined;
   readonly #loading = new AbortController();
   #grpc: GrpcServer | undefined;
   #log: Log | undefined;
@@ -122,7 +122,8 @@ class Predictor {
     };
     this.#versions = {
       entry: { ...entry, args: [...entry.args, config.executionProviders.join(",")] },
-      threads: config.intraOpNumThreads ?? usableCpus(),
+      executors: config.executors,
+      threads: config.intraOpNumThreads ?? Math.max(1, Math.floor(usableCpus() / config.executors)),
       loadTimeoutMs,
       clock: systemClock,
       onRestart: (reason) => this.#log?.warn({ reason }, "executor replaced"),
@@ -139,7 +140,7 @@ class Predictor {
     // First of all: the child takes longest; it loads onnxruntime while the rest happens here.
     if (config.repository === undefined) {
       const restarted = (): void => this.#modelMetrics?.restarted();
-      this.#supervisor = ServedVersion.prepare(this.#versions, restarted);
+      this.#executors = ServedVersion.prepare(this.#versions, restarted);
     }
     this.#server = new HttpServer({
       service: this.#service,
@@ -158,7 +159,7 @@ class Predictor {
 
   async run(): Promise<void> {
     const { config: given, startedAt } = { config: this.#config, startedAt: performance.now() };
-    process.on("exit", () => this.#supervisor?.kill());
+    process.on("exit", () => this.#executors?.kill());
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       process.on(signal, () => this.#stop(signal));
     }
@@ -166,9 +167,9 @@ class Predictor {
     const grpc = this.#listenGrpc();
     const port = await this.#server.listen(given.port, given.host);
     const serving =
-      this.#supervisor === undefined
+      this.#executors === undefined
         ? this.#serveRepository(port)
-        : this.#serveOne(this.#supervisor, { port, startedAt });
+        : this.#serveOne(this.#executors, { port, startedAt });
     const [grpcPort] = await Promise.all([grpc, serving]);
     if (grpcPort !== undefined) {
       this.#log?.info({ host: given.host, grpcPort }, "gRPC listening");
@@ -190,11 +191,11 @@ class Predictor {
   }
 
   async #serveOne(
-    supervisor: Supervisor,
+    executors: Executors,
     { port, startedAt }: { readonly port: number; readonly startedAt: number },
   ): Promise<void> {
     const [, model] = await Promise.all([this.#addRoutes(port), this.#resolve()]);
-    const served = await this.#open(supervisor, model);
+    const served = await this.#open(executors, model);
     this.#server.serve(served);
     this.#service.serve(new OneModel(served));
     const { loadMs, batchable, notes, provider } = served.default.loaded;
@@ -292,12 +293,12 @@ class Predictor {
     return this.#metrics;
   };
 
-  async #open(supervisor: Supervisor, { name, versions }: Resolved): Promise<ServedModel> {
+  async #open(executors: Executors, { name, versions }: Resolved): Promise<ServedModel> {
     const newest = versions.at(-1);
     if (newest === undefined) throw new Error("the repository gave a model without a version");
     this.#modelMetrics = this.#allMetrics().forModel(name, newest.version);
     const parts = { ...newest, metrics: this.#modelMetrics };
-    const first = await ServedVersion.load(supervisor, parts, this.#versions);
+    const first = await ServedVersion.load(executors, parts, this.#versions);
     const open = async (id: string): Promise<ServedVersion> => {
       const found = versions.find((each) => each.version === id);
       if (found === undefined) throw new Error(`version ${id} is not in the repository`);

@@ -8,7 +8,7 @@ import type { Clock, RunPort } from "./batch/port.ts";
 import { ServingError } from "./errors.ts";
 import type { LoadedModel } from "./executor/messages.ts";
 import type { ChildEntry } from "./executor/process.ts";
-import { Supervisor } from "./executor/supervisor.ts";
+import { Executors } from "./executor/executors.ts";
 import type { ModelMetrics } from "./ops/metrics.ts";
 import type { Batching } from "./protocol/config.ts";
 import type { TextGenerator } from "./protocol/generate.ts";
@@ -19,6 +19,9 @@ import type { ServedTask } from "./tasks/served-task.ts";
 
 export type VersionOptions = {
   readonly entry: ChildEntry;
+  /** Processes that hold the model. */
+  readonly executors?: number;
+  /** Threads of each. */
   readonly threads: number;
   readonly loadTimeoutMs: number;
   readonly limits: BatcherLimits;
@@ -32,10 +35,14 @@ export type VersionOptions = {
 /** How often a version that leaves looks whether its requests are answered. */
 const retireCheckMs = 20;
 
-/** Who runs a version: a supervised child process, except in benchmarks. */
-export type Executor = RunPort & {
+/** Who runs a version: supervised child processes, except in benchmarks. */
+export type Executor = {
+  /** What runs: one for each process. */
+  readonly ports: readonly RunPort[];
   /** The model is there now; false while the process is being replaced. */
   readonly loaded: boolean;
+  /** Nothing runs. */
+  ready(): boolean;
   close(): Promise<void>;
 };
 
@@ -80,7 +87,7 @@ export class ServedVersion {
     this.#clock = clock;
     this.#timeoutMs = limits.timeoutMs;
     this.#batcher = new Batcher({
-      ports: [parts.executor],
+      ports: parts.executor.ports,
       model: parts.loaded,
       limits,
       clock,
@@ -88,20 +95,20 @@ export class ServedVersion {
     });
   }
 
-  /** Starts an executor that waits for a model: to be called before the model is there. */
-  static prepare(options: VersionOptions, restarted: () => void): Supervisor {
-    const { entry, threads, loadTimeoutMs, clock, onRestart } = options;
+  /** Starts the executors, which wait for a model: to be called before the model is there. */
+  static prepare(options: VersionOptions, restarted: () => void): Executors {
+    const { entry, executors = 1, threads, loadTimeoutMs, clock, onRestart } = options;
     const observe = (reason: string): void => {
       restarted();
       onRestart(reason);
     };
     const observer = { respawned: observe, respawnFailed: observe };
-    return new Supervisor({ entry, threads, loadTimeoutMs, clock, observer });
+    return new Executors(executors, { entry, threads, loadTimeoutMs, clock, observer });
   }
 
   /** Loads a version into a prepared executor. Rejects with LoadFailed; ends the executor then. */
   static async load(
-    executor: Supervisor,
+    executor: Executors,
     { path, ...parts }: { version: string; path: string; metrics: ModelMetrics },
     options: VersionOptions,
   ): Promise<ServedVersion> {

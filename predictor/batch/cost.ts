@@ -1,7 +1,7 @@
 /**
  * PURE: what a run costs, learned from runs: so much for itself, and so much per token. Joining two
- * requests saves a run, and costs the tokens that pad the shorter one; which of them is more differs
- * by a factor of a thousand between a CPU and an accelerator.
+ * requests saves a run, and costs the tokens that pad the shorter one; which of them is more
+ * differs by a factor of a thousand between a CPU and an accelerator.
  */
 
 /** Older runs count less and less: the last fifty or so make the picture. */

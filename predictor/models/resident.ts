@@ -2,7 +2,7 @@
  * The executor of a model that comes and goes: a run brings it into memory first. To the batcher it
  * is always there; the request's deadline covers the load as well.
  */
-import type { Clock, RunOutcome } from "../batch/port.ts";
+import type { Clock, RunOutcome, RunPort } from "../batch/port.ts";
 import { ServingError } from "../errors.ts";
 import { ExecutorRefused } from "../executor/process.ts";
 import type { Tensor } from "../protocol/tensor.ts";
@@ -24,7 +24,8 @@ export type Faults = {
   faultOf(error: unknown): ServingError;
 };
 
-export class ResidentExecutor implements Executor {
+export class ResidentExecutor implements Executor, RunPort {
+  readonly ports = [this];
   readonly #unit: Unit;
   readonly #residency: Residency;
   readonly #faults: Faults;

@@ -113,10 +113,16 @@ export class TestPredictor implements AsyncDisposable {
 
   /** The executor's process: the only child. */
   executorPid(): number {
-    const { pid } = this.child;
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
+    const children = this.executorPids();
     assert.equal(children.length, 1, `the predictor has children ${children.join()}`);
     return Number(children[0]);
+  }
+
+  /** The processes of the executors: all children. */
+  executorPids(): number[] {
+    const { pid } = this.child;
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+    return children.split(" ").filter(Boolean).map(Number);
   }
 
   signal(name: NodeJS.Signals): void {

@@ -6,8 +6,8 @@
 import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../../../predictor/batch/port.ts";
-import type { RunOutcome } from "../../../predictor/batch/port.ts";
-import { Supervisor } from "../../../predictor/executor/supervisor.ts";
+import type { RunOutcome, RunPort } from "../../../predictor/batch/port.ts";
+import { Executors } from "../../../predictor/executor/executors.ts";
 import { importRuntime, openSession } from "../../../predictor/executor/session.ts";
 import { createApp } from "../../../predictor/http/app.ts";
 import { HttpServer } from "../../../predictor/http/server.ts";
@@ -37,7 +37,7 @@ const entry = {
 async function inChild({ path, threads }: SpikeOptions): Promise<Placed> {
   const observer = { respawned: () => {}, respawnFailed: () => {} };
   const clock = systemClock;
-  const executor = new Supervisor({ entry, threads, loadTimeoutMs: 60_000, clock, observer });
+  const executor = new Executors(1, { entry, threads, loadTimeoutMs: 60_000, clock, observer });
   const { signature } = await executor.load(path);
   return { executor, signature };
 }
@@ -73,12 +73,10 @@ async function inWorker(options: SpikeOptions): Promise<Placed> {
 /** A port over something that can't be replaced, which is the point of the comparison. */
 function executorOf(run: Run): Executor {
   let running = false;
-  return {
-    loaded: true,
+  const port: RunPort = {
     ready: () => !running,
     onReady: () => {},
     replace: () => {},
-    close: async () => {},
     run: async (inputs, outputs): Promise<RunOutcome> => {
       running = true;
       const started = performance.now();
@@ -87,6 +85,7 @@ function executorOf(run: Run): Executor {
       return { kind: "done", outputs: tensors, ms: performance.now() - started };
     },
   };
+  return { ports: [port], loaded: true, ready: () => !running, close: async () => {} };
 }
 
 async function serve(options: SpikeOptions): Promise<void> {

@@ -23,11 +23,9 @@ const limits = {
 };
 /** Of no use to these routes: text is the generator's. */
 const executor = {
+  ports: [],
   loaded: true,
   ready: () => false,
-  run: async () => ({ kind: "died" }) as const,
-  replace: () => {},
-  onReady: () => {},
   close: async () => {},
 };
 let stopped = Promise.withResolvers<void>();
