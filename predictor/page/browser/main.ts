@@ -131,18 +131,42 @@ function pictureField(spec: Spec, label: HTMLElement, field: Picture): Input {
   };
 }
 
+/** A file as it is, as base64 text. */
+function fileField(spec: Spec, label: HTMLElement): Input {
+  const file = document.createElement("input");
+  Object.assign(file, { type: "file", accept: "image/*", name: spec.name });
+  let url = "";
+  file.addEventListener("change", () => {
+    const reader = new FileReader();
+    reader.addEventListener("load", () => {
+      url = String(reader.result);
+      showLines();
+    });
+    const [chosen] = file.files ?? [];
+    if (chosen !== undefined) reader.readAsDataURL(chosen);
+  });
+  label.append(file);
+  return () => {
+    if (url === "") throw new Error(`${spec.name}: choose a file`);
+    return tensorOf(spec, url);
+  };
+}
+
 function inputField(spec: Spec): { label: HTMLElement; input: Input } {
   const label = element("label", `${spec.name} `);
   const field = fieldOf(spec);
   const hint = {
     image: `a picture in colour, as ${spec.datatype} [${spec.shape.join(", ")}]`,
-    text: "a line for each element",
+    text: "text",
+    file: "a picture's file",
     numbers: `${spec.datatype} [${spec.shape.join(", ")}], as JSON`,
   }[field.kind];
   const small = element("span", hint);
   small.className = "hint";
   label.append(small);
-  const input = field.kind === "image" ? pictureField(spec, label, field) : textField(spec, label);
+  let input: Input;
+  if (field.kind === "image") input = pictureField(spec, label, field);
+  else input = (field.kind === "file" ? fileField : textField)(spec, label);
   return { label, input };
 }
 
