@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { TIERS, type Tier } from "./test/tiers.ts";
 import type { Counts } from "./test/run-tier.ts";
 
-const DEFAULT_TIERS = ["unit", "apiserver", "chart", "image", "browser"];
+const DEFAULT_TIERS = ["unit", "apiserver", "chart", "interop", "image", "browser"];
 
 async function main(names: readonly string[]): Promise<number> {
   const unknown = names.filter((name) => !(name in TIERS));

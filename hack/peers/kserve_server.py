@@ -43,17 +43,21 @@ class OnnxModel(Model):
         if self._session is None:  # a worker process gets the model as it was before load
             self.load()
         feeds = self.feeds(payload)
+        asked = getattr(payload, "request_outputs", None)
+        names = [each.name for each in asked] if asked else None
         if INLINE:
-            results = self._session.run(feeds)
+            results = self._session.run(feeds, names)
         else:
             loop = asyncio.get_running_loop()
-            results = await loop.run_in_executor(None, self._session.run, feeds)
+            results = await loop.run_in_executor(None, self._session.run, feeds, names)
         if not isinstance(payload, InferRequest):
             return {"predictions": rows(results)}
-        outputs = [self.encode(name, value, payload) for name, value in results.items()]
+        flags = {each.name: each.binary_data for each in asked or []}
+        binary = {name: flags.get(name) if flags.get(name) is not None else payload.use_binary_outputs for name in results}
+        outputs = [self.encode(name, value, binary[name]) for name, value in results.items()]
         # It refuses its own answer without an id.
         id = payload.id or str(uuid.uuid4())
-        return InferResponse(id, self.name, outputs, use_binary_outputs=payload.use_binary_outputs)
+        return InferResponse(id, self.name, outputs, use_binary_outputs=any(binary.values()))
 
     def feeds(self, payload):
         if isinstance(payload, InferRequest):
@@ -68,9 +72,9 @@ class OnnxModel(Model):
         return {name: np.asarray(instances, NUMPY[datatype])}
 
     @staticmethod
-    def encode(name, value, payload):
+    def encode(name, value, binary):
         output = InferOutput(name, list(value.shape), PROTOCOL[value.dtype])
-        output.set_data_from_numpy(value, binary_data=payload.use_binary_outputs)
+        output.set_data_from_numpy(value, binary_data=binary)
         return output
 
     def __getstate__(self):

@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { findChromium } from "../browser/chromium.ts";
+import { pythonHindrance } from "../python/venv.ts";
 import { openCluster } from "../cluster/open.ts";
 import { installPilotlight } from "../cluster/pilotlight.ts";
 
@@ -76,6 +77,7 @@ export const TIERS: Readonly<Record<string, Tier>> = {
       "hack/**/*.test.ts",
       "examples/**/*.test.ts",
       "test/*.test.ts",
+      "test/conformance/*.test.ts",
     ],
     timeoutMs: 60_000,
     hindrance: none,
@@ -91,6 +93,12 @@ export const TIERS: Readonly<Record<string, Tier>> = {
     specs: ["test/chart/**/*.test.ts"],
     timeoutMs: 120_000,
     hindrance: apiserverHindrance,
+    launch: here,
+  },
+  interop: {
+    specs: ["test/interop/**/*.test.ts"],
+    timeoutMs: 300_000,
+    hindrance: pythonHindrance,
     launch: here,
   },
   image: {
