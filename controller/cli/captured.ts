@@ -12,16 +12,23 @@ import {
   type ConfigMapData,
   KNATIVE_CONFIG_MAPS,
 } from "../desired/facts.ts";
+import type { Node } from "../desired/nodes.ts";
 import { CliError, EXIT } from "./command.ts";
 import { readInput } from "./input.ts";
 
 type Captured = KubeObject & { readonly data?: ConfigMapData };
 
+export interface KnownCluster {
+  readonly facts: ClusterFacts;
+  /** Undefined when none were captured, or may be seen. */
+  readonly nodes?: readonly Node[];
+}
+
 /**
- * Facts from `paths`; without any, nothing is known.
+ * What is known from `paths`; without any, nothing is.
  * @throws CliError 66 when a path cannot be read, 65 when nothing in it is Knative's configuration.
  */
-export function capturedFacts(paths: readonly string[], knativeNamespace: string): ClusterFacts {
+export function readCaptured(paths: readonly string[], knativeNamespace: string): KnownCluster {
   const objects = paths.flatMap(filesOf).flatMap(objectsOf);
   const maps = objects.filter(
     ({ kind, metadata }) => kind === "ConfigMap" && KNATIVE_CONFIG_MAPS.includes(metadata.name),
@@ -37,7 +44,11 @@ export function capturedFacts(paths: readonly string[], knativeNamespace: string
     const found = maps.find(({ metadata }) => metadata.name === name);
     return found && (found.data ?? {});
   };
-  return clusterFacts(maps[0]?.metadata.namespace ?? knativeNamespace, find);
+  const nodes = objects.filter(({ kind }) => kind === "Node");
+  return {
+    facts: clusterFacts(maps[0]?.metadata.namespace ?? knativeNamespace, find),
+    ...(nodes.length === 0 ? {} : { nodes }),
+  };
 }
 
 const CAPTURED = /\.(ya?ml|json)$/;

@@ -26,6 +26,14 @@ const COMMANDS: ReadonlyMap<string, Entry> = new Map([
       load: async () => (await import("./render/command.ts")).renderCommand,
     },
   ],
+  [
+    "check",
+    {
+      summary:
+        "say what would keep InferenceServices from serving on a cluster, before they are applied",
+      load: async () => (await import("./check/command.ts")).checkCommand,
+    },
+  ],
 ]);
 
 /**

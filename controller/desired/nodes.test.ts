@@ -43,7 +43,12 @@ const rows: readonly {
     nodes: plain,
     says: `0 of 3 nodes offer ${GPU}`,
   },
-  { why: "there are no nodes", pod: pod({ cpu: "1" }), nodes: [], says: "0 of 0 nodes offer cpu" },
+  {
+    why: "there are no nodes",
+    pod: pod({ cpu: "1" }),
+    nodes: [],
+    says: "the cluster has no nodes",
+  },
   {
     why: "devices in limits alone are requested as well",
     pod: { containers: [{ image: "a", resources: { limits: { [GPU]: 1 } } }] },
@@ -130,6 +135,14 @@ const rows: readonly {
 
 describe("shortage", () => {
   for (const row of rows) {
-    it(row.why, () => assert.equal(shortage(row.pod, row.nodes), row.says));
+    it(row.why, () => assert.equal(shortage(row.pod, row.nodes).message, row.says));
   }
+
+  it("is possible where only room is lacking", () => {
+    const possible = rows.filter((row) => shortage(row.pod, row.nodes).possible);
+    assert.deepEqual(
+      possible.map(({ says }) => says),
+      rows.map(({ says }) => says).filter((says) => says.includes("in use there")),
+    );
+  });
 });

@@ -20,12 +20,37 @@ export interface Node extends KubeObject {
   readonly status?: { readonly allocatable?: Readonly<Record<string, string>> };
 }
 
-/**
- * The part of `pod`'s demand that none of `nodes` meets, as a sentence without a full stop; when all
- * are met by some node, how many could take it if they had room.
- */
-export function shortage(pod: KnativeServicePodSpec, nodes: readonly Node[]): string {
-  const all = `${nodes.length} ${nodes.length === 1 ? "node" : "nodes"}`;
+export interface Shortage {
+  /** Whether some node could take the pod, if it had room. */
+  readonly possible: boolean;
+  /** The part of the demand that no node meets, without a full stop. */
+  readonly message: string;
+}
+
+/** Why `pod` finds no place on `nodes`. */
+export function shortage(pod: KnativeServicePodSpec, nodes: readonly Node[]): Shortage {
+  const missing = unmet(pod, nodes);
+  return typeof missing === "string"
+    ? { possible: false, message: missing }
+    : {
+        possible: true,
+        message: `${missing.left} of ${count(nodes)} would do, but what it needs is in use there`,
+      };
+}
+
+function count(nodes: readonly Node[]): string {
+  return `${nodes.length} ${nodes.length === 1 ? "node" : "nodes"}`;
+}
+
+/** What no node meets; else how many meet everything. */
+function unmet(
+  pod: KnativeServicePodSpec,
+  nodes: readonly Node[],
+): string | { readonly left: number } {
+  const all = count(nodes);
+  if (nodes.length === 0) {
+    return "the cluster has no nodes";
+  }
   const demand = demandOf(pod);
   for (const [resource, amount] of demand) {
     const missing = shortOf(resource, amount, nodes, all);
@@ -54,8 +79,7 @@ export function shortage(pod: KnativeServicePodSpec, nodes: readonly Node[]): st
     const taints = new Set(blocking.map((taint) => taint && taintText(taint)));
     return `${both.length} of ${all} would do, but the pod does not tolerate ${[...taints].join(" or ")}`;
   }
-  const left = both.length - blocking.length;
-  return `${left} of ${all} would do, but what it needs is in use there`;
+  return { left: both.length - blocking.length };
 }
 
 type Demand = readonly (readonly [resource: string, amount: number])[];

@@ -82,5 +82,5 @@ function placed(
   const pod = service?.spec?.template?.spec;
   return trouble?.reason !== "Unschedulable" || pod === undefined || nodes === undefined
     ? trouble
-    : { ...trouble, message: `${shortage(pod, nodes)}; ${trouble.message}` };
+    : { ...trouble, message: `${shortage(pod, nodes).message}; ${trouble.message}` };
 }

@@ -7,7 +7,7 @@ import { desired } from "../../desired/desired.ts";
 import { isRefusal } from "../../desired/refusal.ts";
 import type { Runtime } from "../../desired/runtimes.ts";
 import { asRuntime } from "../../runtimes.ts";
-import { capturedFacts } from "../captured.ts";
+import { readCaptured } from "../captured.ts";
 import { CliError, EXIT, noMoreThan, parseFlags, type Command } from "../command.ts";
 import { FILENAME_OPTION, readManifests } from "../input.ts";
 import { findInstallation } from "../installation.ts";
@@ -60,7 +60,7 @@ export const renderCommand: Command = {
       values.filename,
       findInstallation(import.meta.url).root,
     );
-    const facts = capturedFacts(values.config ?? [], settings.knativeNamespace);
+    const { facts } = readCaptured(values.config ?? [], settings.knativeNamespace);
     for (const notice of notices) {
       terminal.err(`pilotlight render: ${notice}\n`);
     }
@@ -91,7 +91,7 @@ export const renderCommand: Command = {
 };
 
 /** Those of the manifests that could serve `isvc`: its namespace's, and the cluster's. */
-function runtimesOf(
+export function runtimesOf(
   runtimes: readonly ServingRuntime[],
   isvc: InferenceService,
 ): readonly Runtime[] {
