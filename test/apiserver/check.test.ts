@@ -112,6 +112,8 @@ describe("pilotlight check on a real API server", function () {
     }
     const node = { apiVersion: "v1", kind: "Node", metadata: { name: "a" } };
     await client.apply(NODE, node);
+    // The API server taints a new node until its kubelet is ready.
+    await client.apply(NODE, { ...node, spec: { taints: [] } } as KubeObject);
     const allocatable = { cpu: "2", memory: "4Gi" };
     await client.apply(NODE, { ...node, status: { allocatable } } as KubeObject, "status");
     assert.deepEqual(await check(ISVC), {
