@@ -154,6 +154,9 @@ function slimPod(pod: Pod): Pod {
             ...(status.phase === undefined ? {} : { phase: status.phase }),
             ...(status.podIP === undefined ? {} : { podIP: status.podIP }),
             ...(status.conditions === undefined ? {} : { conditions: status.conditions }),
+            ...(status.initContainerStatuses === undefined
+              ? {}
+              : { initContainerStatuses: status.initContainerStatuses }),
             ...(status.containerStatuses === undefined
               ? {}
               : { containerStatuses: status.containerStatuses }),

@@ -1,7 +1,7 @@
 /**
  * The predictor. Listens at once; starts the executor, loads the routes and fetches the model at
  * the same time; serves; drains. The same file is also the executor's program, which runs it again,
- * and that of its threads.
+ * and that of its threads; and, by `download`, what fetches models for the servers of others.
  */
 import { enableCompileCache } from "node:module";
 import { threadArgument } from "./tasks/worker/argument.ts";
@@ -13,6 +13,11 @@ if (process.argv[2] === childArgument) {
   void import("./executor/child.ts").then(({ runChild }) => runChild(process.argv[3]?.split(",")));
 } else if (process.argv[2] === threadArgument) {
   void import("./tasks/worker/worker.ts").then(({ runTaskWorker }) => runTaskWorker());
+} else if (process.argv[2] === "download") {
+  enableCompileCache();
+  void import("./download.ts").then(({ runDownload }) =>
+    runDownload(process.argv.slice(3), process.env),
+  );
 } else {
   enableCompileCache();
   void import("./predictor.ts").then(async ({ runPredictor }) =>

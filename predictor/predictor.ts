@@ -85,7 +85,11 @@ export function exitCodeOf(error: unknown): number {
   return error instanceof LoadFailed ? exitCodes.data : exitCodes.software;
 }
 
-function end(config: Pick<Config, "terminationLog">, code: number, lastWords?: string): never {
+export function end(
+  config: Pick<Config, "terminationLog">,
+  code: number,
+  lastWords?: string,
+): never {
   if (lastWords !== undefined) {
     process.stderr.write(`pilotlight predictor: ${lastWords}\n`);
     try {

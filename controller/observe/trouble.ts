@@ -56,7 +56,9 @@ export function revisionTrouble(
 }
 
 function podTrouble(pod: Pod): Trouble | undefined {
-  const statuses = pod.status?.containerStatuses ?? [];
+  // What comes first may keep all others from starting: a model that cannot be fetched.
+  const { initContainerStatuses = [], containerStatuses = [] } = pod.status ?? {};
+  const statuses = [...initContainerStatuses, ...containerStatuses];
   const own = statuses.filter((status) => status.name !== QUEUE_PROXY);
   for (const status of own) {
     const trouble = containerTrouble(status);

@@ -18,6 +18,7 @@ const WORDS: Readonly<Record<string, Word>> = {
   "status-crash-loop": "Degraded",
   "status-first-touch": "Progressing",
   "status-image-pull": "Degraded",
+  "status-init-download-failed": "Degraded",
   "status-ingress-missing": "Progressing",
   "status-out-of-date": "Progressing",
   "status-knative-verdict": "Degraded",

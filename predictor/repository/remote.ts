@@ -1,7 +1,6 @@
 import { join } from "node:path";
 
 import { createHttpClient } from "../storage/http-client.ts";
-import type { HttpClient } from "../storage/http-client.ts";
 import { createHttpsOrigin } from "../storage/https-origin.ts";
 import { createLocalArchive } from "../storage/local-archive.ts";
 import { listLocal } from "../storage/local.ts";
@@ -44,34 +43,53 @@ export async function fetchModel(
   options: FetchOptions,
   { environment, signal }: Surroundings,
 ): Promise<ModelVersion[]> {
+  const context = contextOf(options, { environment, signal });
+  try {
+    const fetch = await selectOrigin(location, environment, context);
+    const copies = new Copies(options.modelDir, options.storageUri ?? options.modelDir);
+    const copy = await renew(copies, fetch, options);
+    return await readCopy(copy, options.shown);
+  } finally {
+    context.http.close();
+  }
+}
+
+/**
+ * Puts what lies at `location` into `folder`, whatever kind of model it is: for the servers of
+ * others, which find it there. A single file keeps its name, an archive is unpacked.
+ */
+export async function downloadModel(
+  location: StorageLocation,
+  folder: string,
+  options: FetchOptions & { readonly fileName: string },
+  surroundings: Surroundings,
+): Promise<void> {
+  const context = { ...contextOf(options, surroundings), fileName: options.fileName };
+  try {
+    const fetch = await selectOrigin(location, surroundings.environment, context);
+    await fetch(folder, undefined);
+  } finally {
+    context.http.close();
+  }
+}
+
+function contextOf(
+  { shown, modelBytesMax, policy, onRetry }: FetchOptions,
+  { environment, signal }: Surroundings,
+): FetchContext {
   const http = createHttpClient({
     // Plain HTTP is for tests on one machine, whose address is private.
     allowPrivate:
       environment["ALLOW_PRIVATE_NETWORKS"] === "true" ||
       environment["ALLOW_INSECURE_HTTP"] === "true",
   });
-  try {
-    const context = {
-      http,
-      signal,
-      shown: options.shown,
-      bytesMax: options.modelBytesMax,
-      policy: options.policy ?? DEFAULT_RETRY,
-      onRetry: options.onRetry,
-    };
-    const fetch = await selectOrigin(location, environment, context);
-    const copies = new Copies(options.modelDir, options.storageUri ?? options.modelDir);
-    const copy = await renew(copies, fetch, options);
-    return await readCopy(copy, options.shown);
-  } finally {
-    http.close();
-  }
+  return { http, signal, shown, bytesMax: modelBytesMax, policy: policy ?? DEFAULT_RETRY, onRetry };
 }
 
 async function selectOrigin(
   location: StorageLocation,
   environment: Variables,
-  context: FetchContext & { readonly http: HttpClient },
+  context: FetchContext,
 ): Promise<Fetch> {
   if (location.scheme === "https") return createHttpsOrigin(location.url, context);
   if (location.scheme !== "s3") return createLocalArchive(location.path, context);
@@ -80,7 +98,9 @@ async function selectOrigin(
   const settings = selectS3Settings(environment, secret, context.shown);
   return createS3Origin(location, createS3Client(settings, context.http), {
     ...context,
-    check: (listing) => void selectVersions(listing, context.shown),
+    check: (listing) => {
+      if (context.fileName === undefined) selectVersions(listing, context.shown);
+    },
   });
 }
 

@@ -39,6 +39,7 @@ async function fetchOnce(url: URL, { into, known, context }: Attempt): Promise<F
     shown,
     bytesMax,
     retrying: context,
+    fileName: context.fileName,
     bytes: wholeLength(reply),
     digest: parseContentMd5(reply.headers["content-md5"]),
     getRange: etag === undefined ? undefined : getRange,

@@ -19,6 +19,7 @@ export function createLocalArchive(path: string, context: Omit<FetchContext, "ht
         shown,
         bytesMax,
         retrying: { signal },
+        fileName: context.fileName,
       });
       return { kind: "fetched", validator };
     } catch (cause) {

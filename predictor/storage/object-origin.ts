@@ -36,7 +36,8 @@ export interface ObjectContext extends FetchContext {
  * Fetches one object, if the key ends like a model or an archive, or everything below a prefix.
  */
 export function createObjectOrigin(key: string, store: ObjectStore, context: ObjectContext): Fetch {
-  if (SINGLE.test(key)) {
+  // What is of any kind is told from a folder by its extension.
+  if (SINGLE.test(key) || (context.fileName !== undefined && /\.[a-z0-9]+$/i.test(key))) {
     return (into, known) => fetchObject({ key, store, context, into }, known);
   }
   return async (into, known) => {
@@ -96,7 +97,9 @@ function fetchObject(fetching: Fetching, known: string | undefined): Promise<Fet
     const digest = object?.digest ?? store.digestOf(reply);
     const bytes = wholeLength(reply) ?? object?.bytes;
     const getRange = rangesOf(reply, fetching);
-    await placeObject(reply, { into, shown, bytesMax, retrying: context, bytes, digest, getRange });
+    const { fileName } = context;
+    const placing = { into, shown, bytesMax, retrying: context, fileName };
+    await placeObject(reply, { ...placing, bytes, digest, getRange });
     return { kind: "fetched", validator: object?.tag ?? reply.headers.etag };
   }, context);
 }

@@ -9,6 +9,11 @@ export interface FetchContext {
   readonly bytesMax: number;
   readonly policy: RetryPolicy;
   readonly onRetry?: ((notice: RetryNotice) => void) | undefined;
+  /**
+   * Name of a single file that is no archive, which then may be of any kind. Without it, such a
+   * file is model.onnx, and must not look like something else.
+   */
+  readonly fileName?: string | undefined;
 }
 
 /**

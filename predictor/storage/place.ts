@@ -22,6 +22,8 @@ export interface PlaceOptions {
   readonly digest?: Digest | undefined;
   /** Without it, a broken connection begins anew. */
   readonly getRange?: GetRange | undefined;
+  /** As in FetchContext. */
+  readonly fileName?: string | undefined;
 }
 
 /**
@@ -34,7 +36,7 @@ export async function placeObject(reply: HttpReply, options: PlaceOptions): Prom
   await placeStream(body, options, async (budget) => {
     if (bytes === undefined || getRange === undefined || bytes < PARALLEL_BYTES_MIN) return false;
     const parts = { ...retrying, bytes, getRange, digest, budget };
-    await saveInParts(join(into, MODEL_FILE), parts);
+    await saveInParts(join(into, options.fileName ?? MODEL_FILE), parts);
     return true;
   });
 }
@@ -49,7 +51,7 @@ type StreamOptions = Omit<PlaceOptions, "digest" | "getRange" | "retrying"> & {
  */
 export async function placeStream(
   body: AsyncIterable<Uint8Array>,
-  { into, shown, bytesMax, retrying, bytes }: StreamOptions,
+  { into, shown, bytesMax, retrying, bytes, fileName }: StreamOptions,
   inParts: (budget: ByteBudget) => Promise<boolean> = async () => false,
 ): Promise<void> {
   const budget = new ByteBudget(bytesMax, shown);
@@ -62,13 +64,13 @@ export async function placeStream(
   const kind = archiveKind(head);
   if (kind === "zip") return placeZip(all, unpacking);
   if (kind !== undefined) return unpack(all, kind, unpacking);
-  const trouble = diagnose(head, head.length);
+  const trouble = fileName === undefined ? diagnose(head, head.length) : undefined;
   if (trouble !== undefined) {
     await close();
     throw new StorageError("invalid", `${shown}: ${trouble}`);
   }
   if (await inParts(budget)) return close();
-  return saveStream(all, join(into, MODEL_FILE), budget);
+  return saveStream(all, join(into, fileName ?? MODEL_FILE), budget);
 }
 
 const MODEL_FILE = "model.onnx";

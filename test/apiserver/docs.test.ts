@@ -1,14 +1,18 @@
 /**
- * Every InferenceService in README, docs and examples is taken by a real API server, unknown fields
- * refused.
+ * Every InferenceService and runtime in README, docs and examples is taken by a real API server,
+ * unknown fields refused.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "mocha";
 import { parseAllDocuments } from "yaml";
-import { INFERENCE_SERVICE } from "../../controller/api/kinds.ts";
+import {
+  CLUSTER_SERVING_RUNTIME,
+  INFERENCE_SERVICE,
+  SERVING_RUNTIME,
+} from "../../controller/api/kinds.ts";
 import type { Kind, KubeObject } from "../../controller/cluster.ts";
 import { collectionPath } from "../../controller/kube/paths.ts";
 import { startApiserver, type Apiserver } from "../support/apiserver.ts";
@@ -36,11 +40,19 @@ function examplesIn(path: string): readonly Example[] {
   return blocks.flatMap((block, at) =>
     parseAllDocuments(block)
       .map((document) => document.toJS() as KubeObject | null)
-      .filter((object) => object?.kind === INFERENCE_SERVICE.kind)
+      .filter((object) => KINDS.some(({ kind }) => kind === object?.kind))
       .flatMap((object) =>
         object === null ? [] : [{ where: `${path}, block ${at + 1}`, object }],
       ),
   );
+}
+
+const KINDS = [INFERENCE_SERVICE, SERVING_RUNTIME, CLUSTER_SERVING_RUNTIME];
+
+function pathOf({ kind, apiVersion }: KubeObject): string {
+  const found = KINDS.find((each) => each.kind === kind && each.apiVersion === apiVersion);
+  assert.ok(found !== undefined, `${apiVersion} ${kind} is no kind of ours`);
+  return collectionPath(found, found.namespaced ? "default" : undefined);
 }
 
 const files = execFileSync("git", ["ls-files", "README.md", "docs", "examples"], {
@@ -58,10 +70,14 @@ describe("InferenceServices in the documentation", () => {
   before(async () => {
     apiserver = await startApiserver();
     client = kube(apiserver.kubeconfig);
-    for (const definition of await readObjects(join(ROOT, "crds/inferenceservice.yaml"))) {
-      await client.apply(CRD, definition);
+    for (const file of readdirSync(join(ROOT, "crds"))) {
+      for (const definition of await readObjects(join(ROOT, "crds", file))) {
+        await client.apply(CRD, definition);
+      }
     }
-    await client.until("the kind is served", () => client.list(INFERENCE_SERVICE, "default"));
+    for (const kind of KINDS) {
+      await client.until(`${kind.plural} are served`, () => client.list(kind, "default"));
+    }
   });
 
   after(async () => {
@@ -77,7 +93,7 @@ describe("InferenceServices in the documentation", () => {
     it(where, async () => {
       await client.http.json({
         method: "POST",
-        path: collectionPath(INFERENCE_SERVICE, "default"),
+        path: pathOf(object),
         query: { dryRun: "All", fieldValidation: "Strict" },
         body: object,
       });
