@@ -22,6 +22,7 @@ describe("configuration", () => {
       modelTask: "auto",
       logLevel: "info",
       terminationLog: "/dev/termination-log",
+      events: {},
       grpcShared: false,
       versionPolicy: { is: "all" },
     });

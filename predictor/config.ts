@@ -41,6 +41,8 @@ export type Config = {
   /** The administration's port; without it there is none. */
   readonly admin?: { readonly port: number; readonly token: string };
   readonly versionPolicy: VersionPolicy;
+  /** Attributes of events that answer, instead of KServe's words. */
+  readonly events: { readonly source?: string; readonly type?: string };
   /** A port of its own for gRPC; without it there is none. */
   readonly grpcPort?: number;
   /** Whether PORT serves gRPC beside HTTP. */
@@ -125,6 +127,8 @@ const rules: Readonly<Record<string, Rule>> = {
   ADMIN_PORT: whole(0, 65_535),
   ADMIN_TOKEN: text,
   VERSION_POLICY: text,
+  CE_SOURCE: text,
+  CE_TYPE: text,
   GRPC_PORT: whole(0, 65_535),
   PROTOCOL: { is: "word", of: ["v1", "v2", "grpc-v2"] },
   PARENT_LIVENESS: { is: "word", of: ["stdin"] },
@@ -183,6 +187,7 @@ export function parseConfig(args: readonly string[], environment: Environment): 
     bodyBytesMax: number("BODY_BYTES_MAX", 67_108_864),
     modelBytesMax: number("MODEL_BYTES_MAX", 10_737_418_240),
     versionPolicy: parseVersionPolicy(given("VERSION_POLICY") ?? "") ?? allVersions,
+    events: withoutUndefined({ source: given("CE_SOURCE"), type: given("CE_TYPE") }),
     grpcShared: given("PROTOCOL") === "grpc-v2",
     modelTask: given("MODEL_TASK") ?? "auto",
     logLevel: given("LOG_LEVEL") ?? "info",

@@ -120,6 +120,7 @@ class Predictor {
   constructor(config: Config, entry: ChildEntry) {
     this.#config = config;
     this.#inference = {
+      events: config.events,
       bodyBytesMax: config.bodyBytesMax,
       onFault: (error, request) => this.#onFault(error, request),
       watch: undefined,

@@ -1,4 +1,4 @@
-/** Ours and the installed peers under the same suite, with the iris example; and the page about it. */
+/** Ours and the installed peers under the same suite, with the iris example; and the page. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { irisPath, TestPredictor } from "../../predictor/testing/test-predictor.ts";

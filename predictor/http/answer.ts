@@ -22,10 +22,15 @@ const statuses: Readonly<Record<ServingErrorCode, number>> = {
 const retryAfter: Partial<Record<ServingErrorCode, string>> = { overloaded: "1", "not-ready": "1" };
 
 /** Writes a whole answer in one go. */
-export function sendJson(response: ServerResponse, status: number, json: string): void {
+export function sendJson(
+  response: ServerResponse,
+  status: number,
+  json: string,
+  contentType = "application/json",
+): void {
   const body = Buffer.from(json);
   response.writeHead(status, {
-    "content-type": "application/json",
+    "content-type": contentType,
     "content-length": body.byteLength,
   });
   response.end(body);

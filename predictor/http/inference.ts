@@ -1,30 +1,34 @@
 /** POST …/infer and …:predict: body → request → queue → answer. The hot path, without a router. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { WorkResult } from "../batch/batcher.ts";
-import { ServingError } from "../errors.ts";
+import { invalid, ServingError } from "../errors.ts";
 import { subjectOf } from "../observe/watch.ts";
 import type { AnswerBody, Watcher } from "../observe/watch.ts";
 import type { FailureReason } from "../ops/metrics.ts";
 import { headerLengthHeader, parseHeaderLength } from "../protocol/binary.ts";
+import { protocolOf } from "../protocol/cloudevents.ts";
 import { binaryOf, decodeInfer, encodeInfer } from "../protocol/infer.ts";
 import type { SignatureChoice } from "../protocol/infer.ts";
 import { schedulingOf } from "../protocol/parameters.ts";
 import { decodePredict, encodePredict } from "../protocol/predict.ts";
-import type { Tensor } from "../protocol/tensor.ts";
+import type { Bytes, Tensor } from "../protocol/tensor.ts";
 import type { Asked, ServedModel, ServedVersion } from "../served-model.ts";
-import { asServingError, sendBinary, sendError, sendJson } from "./answer.ts";
+import { asServingError, sendError } from "./answer.ts";
 import { readBody } from "./body.ts";
-import type { Body } from "./body.ts";
+import { openRequest } from "./writer.ts";
+import type { EventOptions, Incoming, Write } from "./writer.ts";
 
 export type InferenceOptions = {
   readonly bodyBytesMax: number;
   /** Told of faults that are ours, for the log. */
   readonly onFault: (error: ServingError, request?: IncomingMessage) => void;
+  readonly events?: EventOptions | undefined;
   /** Looks on; undefined when nothing is configured that does. */
   readonly watch?: Watcher | undefined;
 };
 
-export type Protocol = "v1" | "v2";
+/** Of an `event` the data say which of the two they speak. */
+export type Protocol = "v1" | "v2" | "event";
 
 type Exchange = {
   readonly request: IncomingMessage;
@@ -41,7 +45,7 @@ type Target = {
 type Decoded = {
   readonly work: Asked;
   /** Writes the answer; returns its body. */
-  send(response: ServerResponse, outputs: readonly Tensor[]): AnswerBody;
+  send(write: Write, outputs: readonly Tensor[]): AnswerBody;
 };
 
 const failureReasons: Partial<Record<ServingError["code"], FailureReason>> = {
@@ -69,21 +73,24 @@ export async function serveInference(
   const watch = options.watch?.(subjectOf(request, model.name, version.version));
   let started: number | undefined;
   try {
-    const body = await readBody(request, options.bodyBytesMax);
-    watch?.received?.(body);
+    const whole = await readBody(request, options.bodyBytesMax);
+    watch?.received?.(whole);
     started = performance.now();
-    const asksTask = target.protocol === "v1" && target.version.task !== undefined;
-    const texts = asksTask ? await answerTask(exchange, target, body) : undefined;
+    const about = { model: model.name, events: options.events };
+    const incoming = openRequest(exchange, whole, about);
+    const protocol = target.protocol === "event" ? spoken(incoming, request) : target.protocol;
+    const asksTask = protocol === "v1" && version.task !== undefined;
+    const texts = asksTask ? await answerTask(exchange, target, incoming) : undefined;
     if (texts !== undefined) {
       watch?.answered({ status: 200, body: [texts] });
       return;
     }
-    const decoded = decode(request, body, target);
+    const decoded = decode(request, incoming.body, { ...target, protocol });
     const decodedAt = performance.now();
     const result = await predict(response, version, decoded.work);
     watch?.ran?.(result);
     const predictedAt = performance.now();
-    const answer = decoded.send(response, result.outputs);
+    const answer = decoded.send(incoming.write, result.outputs);
     metrics.succeeded({
       decodeMs: decodedAt - started,
       predictMs: predictedAt - decodedAt,
@@ -103,7 +110,7 @@ export async function serveInference(
 async function answerTask(
   { response }: Exchange,
   { version }: Target,
-  body: Body,
+  { body, write }: Incoming,
 ): Promise<string | undefined> {
   const started = performance.now();
   const answering = version.task?.answer(body);
@@ -112,23 +119,28 @@ async function answerTask(
   response.once("close", answering.cancel);
   if (response.destroyed) answering.cancel();
   const json = await answering.body;
-  sendJson(response, 200, json);
+  write(json);
   const predictMs = performance.now() - started - decodeMs;
   version.metrics.succeeded({ decodeMs, predictMs, encodeMs: 0 });
   return json;
 }
 
-function decode(request: IncomingMessage, body: Body, target: Target): Decoded {
+/** What an event's data speak. Bytes behind the JSON are of v2 only. */
+function spoken({ isEvent, body }: Incoming, { headers }: IncomingMessage): "v1" | "v2" {
+  if (isEvent) return headers[headerLengthHeader] === undefined ? protocolOf(body) : "v2";
+  throw invalid(
+    "POST / takes CloudEvents: send ce- headers or application/cloudevents+json, or send the " +
+      "request to /v2/models/NAME/infer or /v1/models/NAME:predict",
+  );
+}
+
+function decode(request: IncomingMessage, body: Bytes, target: Target): Decoded {
   const { model, version, protocol } = target;
   if (protocol === "v1") {
     const { inputs, outputs, rows } = decodePredict(body, version.loaded.signature);
     return {
       work: { inputs, outputs },
-      send: (response, tensors) => {
-        const json = encodePredict(tensors, rows);
-        sendJson(response, 200, json);
-        return [json];
-      },
+      send: (write, tensors) => write(encodePredict(tensors, rows)),
     };
   }
   const headerLength = parseHeaderLength(request.headers[headerLengthHeader], body.byteLength);
@@ -139,16 +151,11 @@ function decode(request: IncomingMessage, body: Body, target: Target): Decoded {
   const head = id === undefined ? named : { ...named, id };
   return {
     work: { inputs, outputs, parameters, ...schedulingOf(parameters) },
-    send: (response, tensors) => {
+    send: (write, tensors) => {
       const answer = { ...head, outputs: tensors };
-      const json = encodeInfer(answer, binary);
-      if (binary === undefined) {
-        sendJson(response, 200, json);
-        return [json];
-      }
-      const parts = binaryOf(answer, binary);
-      sendBinary(response, json, parts);
-      return [json, ...parts];
+      return binary === undefined
+        ? write(encodeInfer(answer))
+        : write(encodeInfer(answer, binary), binaryOf(answer, binary));
     },
   };
 }

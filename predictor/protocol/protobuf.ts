@@ -169,7 +169,7 @@ class Reader {
   }
 }
 
-/** A message in pieces: what is bytes already is not copied. Absent and empty fields are left out. */
+/** A message in pieces: what is bytes already is not copied. What is absent is left out. */
 export function encodeMessage(type: MessageType, message: Message): Uint8Array[] {
   const writer = new Writer();
   for (const [name, field] of Object.entries(type)) {

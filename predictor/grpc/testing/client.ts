@@ -1,4 +1,4 @@
-/** A gRPC client for tests that knows the service from inference.proto alone, and none of our code. */
+/** A gRPC client for tests that knows the service from inference.proto and none of our code. */
 import { fileURLToPath } from "node:url";
 import { credentials, loadPackageDefinition, Metadata } from "@grpc/grpc-js";
 import type { CallOptions, ClientDuplexStream, ServiceError } from "@grpc/grpc-js";

@@ -1,15 +1,18 @@
 /** Probes, metrics, and the root. */
 import { sendJson } from "../answer.ts";
+import { answerEvent } from "./events.ts";
 import type { AppOptions, Serve } from "./route.ts";
 
 /** Adds `/`, `/v2/health/*` and `/metrics`. */
-export function addHealthRoutes(serve: Serve, { service, metrics }: AppOptions): void {
+export function addHealthRoutes(serve: Serve, options: AppOptions): void {
+  const { service, metrics } = options;
   serve("/", {
     get: async (request, response) => {
       const { sendPage, wantsPage } = await import("../../page/page.ts");
       if (wantsPage(request)) sendPage(response, "page");
       else sendJson(response, 200, '{"status":"alive"}');
     },
+    post: async (request, response) => answerEvent(request, response, options),
   });
   serve("/v2/health/live", { get: (_, response) => sendJson(response, 200, '{"live":true}') });
   serve("/v2/health/ready", { get: (_, response) => sendReady(response, service.ready) });
