@@ -52,7 +52,7 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
     }
     const command = await find(first).load();
     if (rest.includes("--help") || rest.includes("-h")) {
-      terminal.out(command.help);
+      terminal.out(named(command.help, terminal));
       return EXIT.ok;
     }
     return await command.run(rest, terminal);
@@ -67,12 +67,12 @@ async function help(
   asFault: boolean,
 ): Promise<number> {
   if (name !== undefined) {
-    terminal.out((await find(name).load()).help);
+    terminal.out(named((await find(name).load()).help, terminal));
     return EXIT.ok;
   }
   const width = Math.max(...[...COMMANDS.keys()].map((key) => key.length));
   const lines = [...COMMANDS].map(([key, entry]) => `  ${key.padEnd(width)}  ${entry.summary}`);
-  const text = [
+  const lists = [
     "Usage: pilotlight COMMAND [FLAGS]",
     "",
     "Commands:",
@@ -80,7 +80,8 @@ async function help(
     "",
     "pilotlight COMMAND --help says more about one; pilotlight --version prints the version.",
     "",
-  ].join("\n");
+  ];
+  const text = named(lists.join("\n"), terminal);
   if (asFault) {
     terminal.err(text);
     return EXIT.usage;
@@ -101,9 +102,15 @@ function find(name: string): Entry {
   throw new CliError(EXIT.usage, `${what}; ${advice}`);
 }
 
+/** A text that names commands, with the name that this user calls the program by. */
+function named(text: string, { program = "pilotlight" }: Terminal): string {
+  return text.replaceAll(/(?<![\w./-])pilotlight (?=[A-Z]|--|[a-z]+)/g, `${program} `);
+}
+
 function explain(error: unknown, name: string | undefined, terminal: Terminal): number {
   if (error instanceof CliError) {
-    const program = name !== undefined && COMMANDS.has(name) ? `pilotlight ${name}` : "pilotlight";
+    const own = terminal.program ?? "pilotlight";
+    const program = name !== undefined && COMMANDS.has(name) ? `${own} ${name}` : own;
     const hint = error.exitCode === EXIT.usage ? ` (${program} --help)` : "";
     terminal.err(`${program}: ${error.message}${hint}\n`);
     return error.exitCode;

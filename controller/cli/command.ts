@@ -23,6 +23,8 @@ export const EXIT = {
 /** The world as a command sees it. Tests give their own. */
 export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** What the user calls this program: `pilotlight` when absent, or `kubectl pilotlight`. */
+  readonly program?: string;
   /** Whether lines may be coloured. */
   readonly colour: boolean;
   out(text: string): void;

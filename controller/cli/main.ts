@@ -1,9 +1,12 @@
 /** The program `pilotlight`: the process around runCli. */
+import { basename } from "node:path";
 import { runCli } from "./cli.ts";
 import { EXIT, type Terminal } from "./command.ts";
 
 const terminal: Terminal = {
   env: process.env,
+  // kubectl runs a plugin by the name of its file.
+  program: /^kubectl-/.test(basename(process.argv[1] ?? "")) ? "kubectl pilotlight" : "pilotlight",
   // https://no-color.org
   colour: process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "",
   out: (text) => process.stdout.write(text),

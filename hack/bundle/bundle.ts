@@ -14,6 +14,8 @@ export interface BundleOptions {
   readonly outdir: string;
   /** Whether a program whose source is missing is an error. */
   readonly strict: boolean;
+  /** All of them unless told. */
+  readonly programs?: readonly Program[];
 }
 
 export const LICENSES_FILE = "THIRD_PARTY_LICENSES.txt";
@@ -30,10 +32,15 @@ const BANNER = `"use strict";const importMetaUrl = require("node:url").pathToFil
  * Bundles every program into `outdir`, with the licences of what went into them. The same sources
  * give the same bytes. Returns the paths written.
  */
-export async function bundle({ root, outdir, strict }: BundleOptions): Promise<string[]> {
+export async function bundle({
+  root,
+  outdir,
+  strict,
+  programs = PROGRAMS,
+}: BundleOptions): Promise<string[]> {
   await mkdir(outdir, { recursive: true });
-  const present = PROGRAMS.filter(({ entry }) => existsSync(join(root, entry)));
-  const missing = PROGRAMS.filter((program) => !present.includes(program));
+  const present = programs.filter(({ entry }) => existsSync(join(root, entry)));
+  const missing = programs.filter((program) => !present.includes(program));
   if (strict && missing.length > 0) {
     throw new Error(`sources are missing: ${missing.map(({ entry }) => entry).join(", ")}`);
   }
