@@ -3,10 +3,11 @@ import { basename } from "node:path";
 import { runCli } from "./cli.ts";
 import { EXIT, type Terminal } from "./command.ts";
 
+// kubectl runs a plugin by the name of its file.
+const isPlugin = basename(process.argv[1] ?? "").startsWith("kubectl-");
 const terminal: Terminal = {
   env: process.env,
-  // kubectl runs a plugin by the name of its file.
-  program: /^kubectl-/.test(basename(process.argv[1] ?? "")) ? "kubectl pilotlight" : "pilotlight",
+  program: isPlugin ? "kubectl pilotlight" : "pilotlight",
   // https://no-color.org
   colour: process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "",
   out: (text) => process.stdout.write(text),
