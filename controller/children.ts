@@ -79,6 +79,9 @@ async function applyService(
   if (live !== undefined && !isOwnedBy(live, isvc)) {
     return { refusal: nameConflict(live, isvc), service: undefined };
   }
+  if (live?.metadata.deletionTimestamp !== undefined) {
+    return { refusal: terminating(live), service: undefined };
+  }
   if (live !== undefined && satisfied(live, wanted)) {
     return { service: live };
   }
@@ -116,14 +119,18 @@ function nameConflict(foreign: KubeObject, isvc: InferenceService): Refusal {
     (owner) => owner.kind === INFERENCE_SERVICE.kind && owner.name === isvc.metadata.name,
   );
   return predecessor === true
-    ? {
-        reason: "PredecessorTerminating",
-        message: `the Knative Service ${name} of a deleted InferenceService of this name has yet to be garbage-collected`,
-      }
+    ? terminating(foreign)
     : {
         reason: "NameConflict",
         message:
           `a Knative Service ${name} that does not belong to this InferenceService exists already and is left alone; ` +
           `rename the InferenceService, or: kubectl delete services.serving.knative.dev ${name} -n ${namespace}`,
       };
+}
+
+function terminating({ metadata }: KubeObject): Refusal {
+  return {
+    reason: "PredecessorTerminating",
+    message: `the Knative Service ${metadata.name} of before has yet to be garbage-collected`,
+  };
 }

@@ -11,7 +11,7 @@ import { applyServices, ownedServices } from "./children.ts";
 import type { Cluster, KubeObject } from "./cluster.ts";
 import type { RuntimeUpdates } from "./desired/builtin-runtimes.ts";
 import type { PredictorDefaults } from "./desired/container.ts";
-import { desired } from "./desired/desired.ts";
+import { type Desired, desired } from "./desired/desired.ts";
 import { type ClusterFacts, clusterFacts, type ConfigMapData } from "./desired/facts.ts";
 import type { Node } from "./desired/nodes.ts";
 import { isRefusal } from "./desired/refusal.ts";
@@ -83,7 +83,7 @@ export async function reconcile(
   await writeStatus(context, isvc, {
     ...children,
     warnings,
-    ...(isRefusal(wanted) ? {} : { rolled }),
+    ...(isRefusal(wanted) ? {} : { rolled, ...stateOf(wanted) }),
   });
   if (children.refusal === undefined) {
     return nextLook(rolled);
@@ -94,10 +94,17 @@ export async function reconcile(
     : { kind: "waiting", afterMs: REFUSED_AGAIN_MS, reason };
 }
 
+function stateOf({ effective, stopped }: Desired): Pick<Observation, "effective" | "stopped"> {
+  return { effective, ...(stopped === undefined ? {} : { stopped }) };
+}
+
 async function writeStatus(
   { cluster, now, nodes }: ReconcileContext,
   isvc: InferenceService,
-  found: Pick<Observation, "refusal" | "services" | "warnings" | "rolled">,
+  found: Pick<
+    Observation,
+    "refusal" | "services" | "warnings" | "rolled" | "effective" | "stopped"
+  >,
 ): Promise<void> {
   const { namespace = "", name, uid } = isvc.metadata;
   const mine = <T extends KubeObject>(kind: typeof POD): readonly T[] =>

@@ -70,9 +70,10 @@ function outcome(given: Given): unknown {
   const rolled = isRefusal(wanted) ? undefined : rolledOut(given, wanted.services, services);
   const status = observe({
     isvc,
-    ...(isRefusal(wanted) ? { refusal: wanted } : { warnings: wanted.warnings }),
+    ...(isRefusal(wanted) ? { refusal: wanted } : wanted),
     ...(rolled === undefined ? {} : { rolled }),
-    services,
+    // What is not wanted is deleted before the status is written.
+    services: !isRefusal(wanted) && wanted.stopped === true ? {} : services,
     revisions,
     pods,
     ...(given.nodes === undefined ? {} : { nodes: given.nodes }),
@@ -120,10 +121,10 @@ function withWord(rolled: RolledOut, digest: string): RolledOut {
   return JSON.parse(JSON.stringify(rolled).replaceAll(digest, "WANTED")) as RolledOut;
 }
 
-/** The predictor's alone where it is the only one; else each under its component's name. */
+/** The predictor's alone where it is the only one; else a list. */
 function applied(services: PerComponent<KnativeService>): unknown {
-  const { predictor, ...others } = services;
-  return predictor !== undefined && Object.keys(others).length === 0 ? predictor : services;
+  const all = Object.values(services);
+  return all.length === 1 ? all[0] : all;
 }
 
 describe("golden", () => {

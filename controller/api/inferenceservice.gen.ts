@@ -1439,14 +1439,19 @@ export interface InferenceServiceStatus {
   readonly url?: string
   readonly address?: Address
   /**
+   * Label selector of the predictor's pods, for the scale subresource.
+   */
+  readonly selector?: string
+  /**
    * Pods of the revisions that get traffic; 0 when scaled to zero.
    */
   readonly replicas?: number
   /**
-   * Ready (every component serves), PredictorReady, LatestDeploymentReady (the newest revision is up). Reconciling and Stalled are present only while true.
+   * Ready (every component serves), PredictorReady, LatestDeploymentReady (the newest revision is up). Reconciling and Stalled are present only while true, Stopped while the annotation says so, Warning while something should be looked at.
    */
   readonly conditions?: readonly Condition[]
   readonly components?: Components
+  readonly lastColdStart?: ColdStart
   readonly rollout?: RolloutStatus
   /**
    * The predictor's revisions, newest first, at most 20.
@@ -1506,15 +1511,22 @@ export interface Condition {
  */
 export interface Components {
   readonly predictor?: ComponentStatus
+  readonly transformer?: ComponentStatus
+  readonly explainer?: ComponentStatus
 }
 /**
- * The predictor's Knative Service.
+ * A component's Knative Service.
  */
 export interface ComponentStatus {
   /**
    * URL of the Knative Service.
    */
   readonly url?: string
+  /**
+   * Seconds a request may take in the end, the cluster's default included.
+   */
+  readonly timeoutSeconds?: number
+  readonly autoscaling?: AutoscalingStatus
   /**
    * Newest revision.
    */
@@ -1535,6 +1547,59 @@ export interface ComponentStatus {
    * Who gets which share of the requests.
    */
   readonly traffic?: readonly TrafficTarget[]
+}
+/**
+ * How it scales in the end, the cluster's defaults (ConfigMap config-autoscaler of Knative) included where they can be read.
+ */
+export interface AutoscalingStatus {
+  /**
+   * Autoscaler.
+   */
+  readonly class?: string
+  /**
+   * What is compared with target.
+   */
+  readonly metric?: string
+  /**
+   * Load of one pod that is aimed at; Knative fills it to targetUtilizationPercentage.
+   */
+  readonly target?: number
+  /**
+   * Share of target at which another pod is added.
+   */
+  readonly targetUtilizationPercentage?: number
+  /**
+   * Requests of a sudden burst that are held before the pods; 0 holds them only at zero, -1 always.
+   */
+  readonly targetBurstCapacity?: number
+  /**
+   * Fewest pods.
+   */
+  readonly minScale?: number
+  /**
+   * Most pods; 0 is no limit.
+   */
+  readonly maxScale?: number
+  /**
+   * Pods that a new revision starts with.
+   */
+  readonly initialScale?: number
+  /**
+   * Pods that it wakes with from zero.
+   */
+  readonly activationScale?: number
+  /**
+   * Time over which load is averaged, and after which a service without requests goes to zero.
+   */
+  readonly window?: string
+  /**
+   * Time that lower load must last before pods are taken away.
+   */
+  readonly scaleDownDelay?: string
+  /**
+   * Shortest time that the last pod stays.
+   */
+  readonly scaleToZeroPodRetentionPeriod?: string
 }
 /**
  * One share.
@@ -1560,6 +1625,23 @@ export interface TrafficTarget {
    * URL of the tag.
    */
   readonly url?: string
+}
+/**
+ * How long the predictor's last start of a pod from zero took, from the pod's creation until it was ready.
+ */
+export interface ColdStart {
+  /**
+   * The pod. While it starts, the rest is missing.
+   */
+  readonly pod?: string
+  /**
+   * Whole seconds, as fine as Kubernetes keeps times.
+   */
+  readonly seconds?: number
+  /**
+   * When the pod was ready.
+   */
+  readonly at?: string
 }
 /**
  * Where the last rollout of the predictor is, by spec.predictor.rollout.
@@ -1705,6 +1787,14 @@ export interface FailureInfo {
    * Revision that failed.
    */
   readonly modelRevisionName?: string
+  /**
+   * Pod and container that failed, as <pod>/<container>, or the pod alone.
+   */
+  readonly location?: string
+  /**
+   * When it was seen first.
+   */
+  readonly time?: string
   /**
    * Exit code of the container.
    */

@@ -27,6 +27,8 @@ export const LABEL_INFERENCE_SERVICE = "pilotlight.dev/inferenceservice";
 export const LABEL_COMPONENT = "pilotlight.dev/component";
 /** Knative's: on revisions and pods, the revision. */
 export const LABEL_REVISION = "serving.knative.dev/revision";
+/** KServe's spelling of the next. */
+export const LABEL_KSERVE_VISIBILITY = "networking.kserve.io/visibility";
 /** Knative's: `cluster-local` on a service keeps it off the outer gateway. */
 export const LABEL_VISIBILITY = "networking.knative.dev/visibility";
 
@@ -57,6 +59,15 @@ export const ANNOTATION_STABLE_REVISION = "pilotlight.dev/stable-revision";
  * …).
  */
 export const ANNOTATION_STORAGE_SECRET = "pilotlight.dev/storage-secret";
+/** On an InferenceService: "true" takes its Knative Services away until it is taken away itself. */
+export const ANNOTATION_STOP = "pilotlight.dev/stop";
+/** Domain of KServe's annotations, and those of them that are honoured. */
+export const KSERVE = "serving.kserve.io";
+export const KSERVE_STOP = `${KSERVE}/stop`;
+export const KSERVE_DEPLOYMENT_MODE = `${KSERVE}/deploymentMode`;
+export const KSERVE_STORAGE_SECRET = `${KSERVE}/storageSecretName`;
+/** "true" gives the newest revision the tag `latest`, and so a URL of its own. */
+export const KSERVE_TAG_ROUTING = `${KSERVE}/enable-tag-routing`;
 /**
  * Knative's: how long a rollout to the newest revision takes; belongs on the service's own
  * metadata.

@@ -15,7 +15,8 @@ import {
 import type { ObjectMeta } from "../cluster.ts";
 import { autoscalingAnnotations } from "./autoscaling.ts";
 import { serviceAnnotations, serviceLabels, templateAnnotations } from "./propagation.ts";
-import type { Traffic } from "./traffic.ts";
+import { hasTagRouting } from "./metadata.ts";
+import { tagged, type Traffic } from "./traffic.ts";
 import type { Warning } from "./warning.ts";
 
 /** What every component's spec has beside its pods: how it scales, its limits, its metadata. */
@@ -57,6 +58,11 @@ export function componentService(
 ): KnativeService {
   const { metadata } = isvc;
   const { component, extension } = request;
+  const annotations = {
+    ...request.annotations,
+    ...templateAnnotations(metadata),
+    ...extension.annotations,
+  };
   const labels = {
     [LABEL_INFERENCE_SERVICE]: metadata.name,
     [LABEL_COMPONENT]: component,
@@ -74,15 +80,13 @@ export function componentService(
         metadata: {
           labels: { ...request.labels, ...extension.labels, ...labels },
           annotations: {
-            ...request.annotations,
-            ...templateAnnotations(metadata),
-            ...extension.annotations,
-            ...autoscalingAnnotations(extension, minReplicas),
+            ...annotations,
+            ...autoscalingAnnotations(extension, minReplicas, annotations),
           },
         },
         spec: podSpec(request),
       },
-      traffic: request.traffic,
+      traffic: tagged(request.traffic, hasTagRouting(metadata)),
     },
   };
 }

@@ -7,6 +7,8 @@ import type {
 } from "../api/inferenceservice.gen.ts";
 import type { KnativeServiceContainer } from "../api/knative-service.gen.ts";
 import { PREDICTOR_CONTAINER, PREDICTOR_PORT } from "../api/names.ts";
+import type { ObjectMeta } from "../cluster.ts";
+import { predictorEnvironment } from "./predictor-env.ts";
 import type { ModelMount } from "./storage.ts";
 
 /** Values of the restricted pod security standard that any server can live with. */
@@ -29,21 +31,18 @@ export interface PredictorDefaults {
  * environment means.
  */
 export function modelContainer(input: {
-  readonly modelName: string;
+  /** Of the InferenceService. */
+  readonly metadata: ObjectMeta;
   readonly model: ModelSpec;
   readonly predictor: PredictorSpec;
   readonly mount: ModelMount;
   readonly defaults: PredictorDefaults;
 }): KnativeServiceContainer {
-  const { modelName, model, mount, defaults } = input;
-  const { containerConcurrency, timeout } = input.predictor;
+  const { metadata, model, mount, defaults } = input;
   const environment = {
-    MODEL_NAME: modelName,
+    MODEL_NAME: metadata.name,
     ...mount.env,
-    ...(containerConcurrency === undefined
-      ? {}
-      : { CONTAINER_CONCURRENCY: String(containerConcurrency) }),
-    ...(timeout === undefined ? {} : { REQUEST_TIMEOUT_SECONDS: String(timeout) }),
+    ...predictorEnvironment(input.predictor, metadata),
   };
   return {
     name: PREDICTOR_CONTAINER,

@@ -8,11 +8,14 @@ import type { InferenceService } from "../api/inferenceservice.gen.ts";
 import type { KnativeService } from "../api/knative-service.gen.ts";
 import type { PerComponent } from "../api/names.ts";
 import { unusedDevice } from "./accelerator.ts";
+import { checkAutoscaling, unknownAutoscaling } from "./autoscaling-values.ts";
 import { componentService, type ComponentRequest } from "./component.ts";
 import type { PredictorDefaults } from "./container.ts";
 import { customRequest } from "./custom.ts";
+import { effective, type Effective } from "./effective.ts";
 import { deviceFault } from "./extended-resources.ts";
 import type { ClusterFacts } from "./facts.ts";
+import { checkMetadata, idleAnnotations, isStopped } from "./metadata.ts";
 import { predictorRequest } from "./predictor.ts";
 import { preflight } from "./preflight.ts";
 import { isRefusal, type Refusal } from "./refusal.ts";
@@ -38,6 +41,10 @@ export interface Desired {
   /** A component that is absent is not wanted, and deleted where it exists. */
   readonly services: PerComponent<KnativeService>;
   readonly warnings: readonly Warning[];
+  /** How each of them scales in the end, the cluster's defaults included. */
+  readonly effective: PerComponent<Effective>;
+  /** Whether there is nothing because the user wants it so. */
+  readonly stopped?: boolean;
 }
 
 /**
@@ -46,26 +53,52 @@ export interface Desired {
  */
 export function desired(input: DesiredInput): Desired | Refusal {
   const { isvc, facts, minReplicas = 0 } = input;
+  if (isStopped(isvc.metadata)) {
+    // Whatever the spec says: who wants it stopped must not be told to correct it first.
+    return { services: {}, effective: {}, warnings: [], stopped: true };
+  }
   const services: Record<string, KnativeService> = {};
-  const warnings: Warning[] = [];
+  const scaling: Record<string, Effective> = {};
+  const refused = checkMetadata(isvc.metadata) ?? checkSpec(isvc);
+  if (refused !== undefined) {
+    return refused;
+  }
+  const warnings: Warning[] = [...idleAnnotations(isvc.metadata)];
   for (const request of requests(input)) {
     if (isRefusal(request)) {
       return request;
     }
     const service = componentService(isvc, request, minReplicas);
+    const at = `spec.${request.component}`;
+    const annotations = service.spec?.template?.metadata?.annotations ?? {};
     const found = preflight(request.component, service, facts);
-    const refusal = deviceFault(request.component, service) ?? found.refusal;
+    const refusal =
+      checkAutoscaling(annotations, at) ?? deviceFault(request.component, service) ?? found.refusal;
     if (refusal !== undefined) {
       return refusal;
     }
     services[request.component] = service;
+    scaling[request.component] = effective(service, facts);
     warnings.push(
       ...(request.warnings ?? []),
+      ...unknownAutoscaling(annotations, at),
       ...found.warnings,
       ...unusedDevice(request, input.defaults.image),
     );
   }
-  return { services, warnings: distinct(warnings) };
+  return { services, effective: scaling, warnings: distinct(warnings) };
+}
+
+/** KServe's second kind of canary, which belongs to its Standard mode. */
+function checkSpec({ spec }: InferenceService): Refusal | undefined {
+  return spec.canary === undefined
+    ? undefined
+    : {
+        reason: "FieldNotSupported",
+        message:
+          "spec.canary is not supported: it belongs to KServe's Standard mode; " +
+          "use spec.predictor.canaryTrafficPercent, or spec.predictor.rollout",
+      };
 }
 
 /** What is true of the cluster is found once for each component. */

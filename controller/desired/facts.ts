@@ -11,6 +11,8 @@ export interface ClusterFacts {
   readonly features: Readonly<Record<string, string>> | undefined;
   readonly defaults:
     | {
+        /** Of a service that names none. */
+        readonly timeoutSeconds: number;
         readonly maxTimeoutSeconds: number;
         readonly containerConcurrencyMax: number;
         readonly allowContainerConcurrencyZero: boolean;
@@ -18,6 +20,7 @@ export interface ClusterFacts {
     | undefined;
   readonly autoscaler:
     | {
+        readonly data: ConfigMapData;
         /** 0 means none. */
         readonly maxScaleLimit: number;
         readonly initialScale: number;
@@ -70,11 +73,13 @@ export function clusterFacts(
     knativeNamespace,
     features: find("config-features"),
     defaults: defaults && {
+      timeoutSeconds: number(defaults, "revision-timeout-seconds", 300),
       maxTimeoutSeconds: number(defaults, "max-revision-timeout-seconds", 600),
       containerConcurrencyMax: number(defaults, "container-concurrency-max-limit", 1000),
       allowContainerConcurrencyZero: isTrue(defaults, "allow-container-concurrency-zero", true),
     },
     autoscaler: autoscaler && {
+      data: autoscaler,
       maxScaleLimit: number(autoscaler, "max-scale-limit", 0),
       initialScale: number(autoscaler, "initial-scale", 1),
       allowZeroInitialScale: isTrue(autoscaler, "allow-zero-initial-scale", false),

@@ -120,11 +120,13 @@ describe("clusterFacts", () => {
         knativeNamespace: "kn",
         features: {},
         defaults: {
+          timeoutSeconds: 300,
           maxTimeoutSeconds: 600,
           containerConcurrencyMax: 1000,
           allowContainerConcurrencyZero: true,
         },
         autoscaler: {
+          data: {},
           maxScaleLimit: 0,
           initialScale: 1,
           allowZeroInitialScale: false,

@@ -4,7 +4,11 @@
  * or Argo CD's tracking annotation must never get there (kserve/kserve#1885, #3710).
  */
 import type { ObjectMeta } from "../cluster.ts";
-import { ANNOTATION_ROLLOUT_DURATION, LABEL_VISIBILITY } from "../api/names.ts";
+import {
+  ANNOTATION_ROLLOUT_DURATION,
+  LABEL_KSERVE_VISIBILITY,
+  LABEL_VISIBILITY,
+} from "../api/names.ts";
 
 const TEMPLATE_PREFIXES = [
   "autoscaling.knative.dev/",
@@ -33,7 +37,9 @@ export function serviceAnnotations(metadata: ObjectMeta): Strings {
 
 /** Labels of the InferenceService that belong on the Knative Service itself. */
 export function serviceLabels(metadata: ObjectMeta): Strings {
-  return pick(metadata.labels, (key) => key === LABEL_VISIBILITY);
+  const visibility =
+    metadata.labels?.[LABEL_VISIBILITY] ?? metadata.labels?.[LABEL_KSERVE_VISIBILITY];
+  return visibility === undefined ? {} : { [LABEL_VISIBILITY]: visibility };
 }
 
 function pick(strings: Strings | undefined, wanted: (key: string) => boolean): Strings {

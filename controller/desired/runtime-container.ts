@@ -72,6 +72,29 @@ export function mergeContainer(
   return withoutEmpty({ ...merged, ...(image === undefined ? {} : { image }) });
 }
 
+/** The standard predictor's container with what the user says of it beside env, args and resources. */
+export function withModelFields(
+  container: KnativeServiceContainer,
+  model: ModelContainer,
+): KnativeServiceContainer {
+  const fields = model as unknown as Readonly<Record<string, unknown>>;
+  const own = Object.fromEntries(
+    REPLACED.filter((field) => fields[field] !== undefined).map((field) => [field, fields[field]]),
+  );
+  const merged = {
+    ...container,
+    ...own,
+    envFrom: list(fields["envFrom"]),
+    ports: list(fields["ports"] ?? container.ports),
+    securityContext: {
+      ...container.securityContext,
+      ...(fields["securityContext"] as object | undefined),
+    },
+    volumeMounts: byKey("mountPath", list(container.volumeMounts), list(fields["volumeMounts"])),
+  };
+  return withoutEmpty(merged);
+}
+
 /** A container beside the server: as it is, confined where it says nothing. It listens nowhere. */
 export function besideContainer(container: RuntimeContainer): KnativeServiceContainer {
   const { ports: _ports, ...rest } = container;

@@ -5,12 +5,13 @@
  */
 import type { InferenceService, PredictorSpec } from "../api/inferenceservice.gen.ts";
 import type { KnativeServiceContainer, KnativeServicePodSpec } from "../api/knative-service.gen.ts";
-import { ANNOTATION_STORAGE_SECRET, MODEL_DIR, STORAGE_INITIALIZER } from "../api/names.ts";
+import { MODEL_DIR, STORAGE_INITIALIZER } from "../api/names.ts";
 import type { ServingRuntimeSpec } from "../api/servingruntime.gen.ts";
 import { GPU_TAG_SUFFIX, ONNXRUNTIME } from "./builtin-runtimes.ts";
 import { collocated } from "./collocated.ts";
 import { CONFINED, modelContainer, type PredictorDefaults } from "./container.ts";
 import { customPod, onlyOurs } from "./custom.ts";
+import { storageSecret } from "./metadata.ts";
 import { podFields } from "./pod.ts";
 import { isRefusal, type Refusal } from "./refusal.ts";
 import {
@@ -19,6 +20,7 @@ import {
   mergeContainer,
   type ModelContainer,
   serverOf,
+  withModelFields,
 } from "./runtime-container.ts";
 import type { Pin } from "./runtime-pin.ts";
 import { expand, type TemplateValues } from "./runtime-template.ts";
@@ -48,13 +50,13 @@ function ownServer({ isvc, model, pin, defaults }: ServerInput): Server | Refusa
   const image = own?.image ?? defaults.image;
   const mount = mergeMounts(modelMount(model.storageUri), credentials(isvc));
   const container = modelContainer({
-    modelName: isvc.metadata.name,
+    metadata: isvc.metadata,
     model,
     predictor: isvc.spec.predictor,
     mount,
     defaults: { ...defaults, image: withVersion(image, model.runtimeVersion) },
   });
-  const containers = collocated(isvc, container);
+  const containers = collocated(isvc, withModelFields(container, model));
   return isRefusal(containers)
     ? containers
     : { pod: modelPod(isvc.spec.predictor, { containers, volumes: mount.volumes }) };
@@ -220,7 +222,7 @@ function fetched({ isvc, model, pin, defaults }: ServerInput): Fetched {
 }
 
 function credentials(isvc: InferenceService): ModelMount {
-  return credentialsMount(isvc.metadata.annotations?.[ANNOTATION_STORAGE_SECRET]);
+  return credentialsMount(storageSecret(isvc.metadata));
 }
 
 /** What the runtime says about its pods, under what the InferenceService says. */

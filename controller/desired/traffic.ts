@@ -8,6 +8,9 @@ import type { KnativeService } from "../api/knative-service.gen.ts";
 
 export type Traffic = NonNullable<NonNullable<KnativeService["spec"]>["traffic"]>;
 
+/** Tag of the newest revision, with KServe's annotation. */
+const TAG_LATEST = "latest";
+
 type Target = Traffic[number];
 
 /** Tag of the stable revision while another one takes part. */
@@ -48,6 +51,15 @@ export function trafficFor(share: Share, live: KnativeService | undefined): Traf
   // A revision that was left out stays out until its successor is up.
   const out = percent === 0 && (share.dropNewest === true || (!free && before === undefined));
   return out ? [pinned(stable, 100)] : [newest(percent), pinned(stable, 100 - percent)];
+}
+
+/** With the tag `latest` on the newest revision, KServe's tag routing, where it is wanted. */
+export function tagged(targets: Traffic, wanted: boolean): Traffic {
+  return wanted
+    ? targets.map((target) =>
+        target.latestRevision === true ? { ...target, tag: TAG_LATEST } : target,
+      )
+    : targets;
 }
 
 /** Percent that the newest ready revision has by the spec; undefined when it is left out. */

@@ -1,12 +1,19 @@
 /** status.components.<component>: what its Knative Service says, in KServe's words. */
 import type { ComponentStatus } from "../api/inferenceservice.gen.ts";
+import type { KnativeService } from "../api/knative-service.gen.ts";
+import type { Effective } from "../desired/effective.ts";
 import type { View } from "./view.ts";
 
-export function componentStatus({ service }: View): ComponentStatus {
+/** `effective` says how it scales; unknown while nothing was decided. */
+export function componentStatus(
+  { service }: View,
+  effective: Effective | undefined,
+): ComponentStatus {
   const status = service?.status;
-  if (status === undefined) {
-    return {};
-  }
+  return { ...(status === undefined ? {} : knativeStatus(status)), ...effective };
+}
+
+function knativeStatus(status: NonNullable<KnativeService["status"]>): ComponentStatus {
   const { url, latestCreatedRevisionName, latestReadyRevisionName, traffic } = status;
   return {
     ...(url === undefined ? {} : { url }),

@@ -7,7 +7,7 @@ import type { EventNote } from "../cluster.ts";
 import { condition } from "./conditions.ts";
 
 /** The conditions whose changes people want to see in `kubectl describe`. */
-const TOLD = ["Ready", "LatestDeploymentReady", "RolloutComplete", "Warning"] as const;
+const TOLD = ["Ready", "LatestDeploymentReady", "Stopped", "RolloutComplete", "Warning"] as const;
 
 export function happenings(
   previous: InferenceServiceStatus | undefined,
@@ -26,8 +26,10 @@ export function happenings(
     if (after.status === "Unknown") {
       return [];
     }
+    // What its owner stopped is no failure.
+    const fine = after.reason === "Stopped" || (after.status === "True" && type !== "Warning");
     const note: EventNote = {
-      type: after.status === "True" && type !== "Warning" ? "Normal" : "Warning",
+      type: fine ? "Normal" : "Warning",
       reason: after.reason ?? type,
       message: after.message ?? "",
     };

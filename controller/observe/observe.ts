@@ -12,12 +12,20 @@ import type {
 } from "../api/inferenceservice.gen.ts";
 import type { KnativeRevision } from "../api/knative-revision.gen.ts";
 import type { KnativeService } from "../api/knative-service.gen.ts";
-import { type ComponentName, COMPONENTS, type PerComponent } from "../api/names.ts";
+import {
+  type ComponentName,
+  COMPONENTS,
+  LABEL_COMPONENT,
+  LABEL_INFERENCE_SERVICE,
+  type PerComponent,
+} from "../api/names.ts";
 import { canonical } from "../canonical.ts";
 import type { Node } from "../desired/nodes.ts";
+import type { Effective } from "../desired/effective.ts";
 import type { Refusal } from "../desired/refusal.ts";
 import { RUNTIME_OUTDATED } from "../desired/runtime-pin.ts";
 import type { Warning } from "../desired/warning.ts";
+import { lastColdStart } from "./cold-start.ts";
 import { componentStatus } from "./component-status.ts";
 import { condition, conditions, type Verdict } from "./conditions.ts";
 import { modelStatus } from "./model-status.ts";
@@ -39,6 +47,10 @@ export interface Observation {
   readonly refusal?: Refusal;
   /** What does not stop it, but should be known. */
   readonly warnings?: readonly Warning[];
+  /** How each component scales in the end. */
+  readonly effective?: PerComponent<Effective>;
+  /** Whether there is nothing because the user wants it so. */
+  readonly stopped?: boolean;
   /** The Knative Services that exist and are ours. */
   readonly services: PerComponent<KnativeService>;
   readonly revisions: readonly KnativeRevision[];
@@ -70,7 +82,7 @@ export function observe(observation: Observation): InferenceServiceStatus {
     ...parts.map(({ view, ready }) => ({ type: readyType(view.component), ...ready })),
     latest,
     ...rolloutVerdict(rollout),
-    ...abnormal(parts, latest, rollout),
+    ...(observation.stopped === true ? stopped(latest) : abnormal(parts, latest, rollout)),
     ...warned(warnings),
   ];
   const predictor = parts.find(({ view }) => view.component === "predictor");
@@ -82,23 +94,43 @@ export function observe(observation: Observation): InferenceServiceStatus {
     observedGeneration: generation,
     ...(url === undefined ? {} : { url }),
     ...(address === undefined ? {} : { address: { url: address } }),
+    selector: predictorSelector(isvc),
     replicas: predictor?.view.replicas ?? 0,
     conditions: conditions(verdicts, isvc.status?.conditions, generation, observation.now),
     components: Object.fromEntries(
       parts.map(({ view }) => [
         view.component,
         {
-          ...componentStatus(view),
+          ...componentStatus(view, observation.effective?.[view.component]),
           ...lineageStatus(isvc, view.component, rolled[view.component]),
         },
       ]),
     ),
     ...rolloutStatus(isvc, observation),
     ...runtimeStatus(observation.services.predictor),
-    ...(predictor === undefined
-      ? {}
-      : { modelStatus: modelStatus(predictor.view, predictor.ready, predictor.latest) }),
+    ...(predictor === undefined ? {} : ofPredictor(predictor, observation)),
   };
+}
+
+/** For the scale subresource. */
+function predictorSelector({ metadata }: InferenceService): string {
+  return `${LABEL_INFERENCE_SERVICE}=${metadata.name},${LABEL_COMPONENT}=predictor`;
+}
+
+function ofPredictor(
+  { view, ready, latest }: Part,
+  { isvc, now }: Observation,
+): Pick<InferenceServiceStatus, "modelStatus" | "lastColdStart"> {
+  const coldStart = lastColdStart(isvc.status, view.alive);
+  return {
+    ...(coldStart === undefined ? {} : { lastColdStart: coldStart }),
+    modelStatus: modelStatus({ view, ready, latest, previous: isvc.status?.modelStatus, now }),
+  };
+}
+
+/** It is as it should be, though it does not serve: neither under way nor stuck. */
+function stopped({ reason, message }: Verdict): readonly Verdict[] {
+  return [{ type: "Stopped", status: "True", reason, message }];
 }
 
 function isWanted(isvc: InferenceService, component: ComponentName): boolean {
@@ -117,6 +149,7 @@ function part(component: ComponentName, observation: Observation): Part {
     pods,
     ...(nodes === undefined ? {} : { nodes }),
     wasReady: before?.status === "True",
+    stopped: observation.stopped ?? false,
   });
   return { view, ready: readiness(view), latest: latestReadiness(view) };
 }

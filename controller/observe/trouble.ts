@@ -13,6 +13,8 @@ export interface Trouble {
   readonly reason: string;
   readonly message: string;
   readonly exitCode?: number;
+  /** Pod and container, as `pod/container`, where one is to blame. */
+  readonly location?: string;
   /** Whether waiting alone will not help: somebody has to change something. */
   readonly fatal: boolean;
 }
@@ -56,21 +58,24 @@ export function revisionTrouble(
 }
 
 function podTrouble(pod: Pod): Trouble | undefined {
+  const { initContainerStatuses = [], containerStatuses = [], conditions } = pod.status ?? {};
+  const { name } = pod.metadata;
   // What comes first may keep all others from starting: a model that cannot be fetched.
-  const { initContainerStatuses = [], containerStatuses = [] } = pod.status ?? {};
-  const statuses = [...initContainerStatuses, ...containerStatuses];
-  const own = statuses.filter((status) => status.name !== QUEUE_PROXY);
+  const own = [...initContainerStatuses, ...containerStatuses].filter(
+    (status) => status.name !== QUEUE_PROXY,
+  );
   for (const status of own) {
-    const trouble = containerTrouble(status);
-    if (trouble !== undefined) {
-      return trouble;
+    const found = containerTrouble(status);
+    if (found !== undefined) {
+      return { ...found, location: `${name}/${status.name}` };
     }
   }
-  const scheduled = pod.status?.conditions?.find(({ type }) => type === "PodScheduled");
+  const scheduled = conditions?.find(({ type }) => type === "PodScheduled");
   return scheduled?.status === "False"
     ? {
         reason: "Unschedulable",
         message: clean(`no node can take the pod: ${scheduled.message ?? "no reason given"}`),
+        location: name,
         fatal: false,
       }
     : undefined;

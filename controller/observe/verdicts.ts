@@ -2,6 +2,7 @@
  * Whether a component answers requests, and whether its newest revision is what answers; and the
  * same of all components together.
  */
+import { ANNOTATION_STOP } from "../api/names.ts";
 import { condition, type Verdict } from "./conditions.ts";
 import type { View } from "./view.ts";
 
@@ -11,9 +12,18 @@ export type Judgement = Omit<Verdict, "type">;
 /** What is True, Unknown and False, worst first: the whole is as bad as its worst part. */
 const WORST_FIRST: readonly Judgement["status"][] = ["False", "Unknown", "True"];
 
+const STOPPED: Judgement = {
+  status: "False",
+  reason: "Stopped",
+  message: `stopped by the annotation ${ANNOTATION_STOP} (or KServe's); remove it to serve again`,
+};
+
 /** Whether requests to this component are answered. */
 export function readiness(view: View): Judgement {
   const { service, refusal, wasReady } = view;
+  if (view.stopped === true) {
+    return STOPPED;
+  }
   const routes = condition(service?.status?.conditions, "RoutesReady");
   if (view.serving === undefined) {
     return refusal === undefined ? notYetServing(view) : { status: "False", ...refusal };
@@ -71,6 +81,9 @@ function notYetServing(view: View): Judgement {
 /** Whether the newest revision of this component is up. */
 export function latestReadiness(view: View): Judgement {
   const { refusal, service } = view;
+  if (view.stopped === true) {
+    return STOPPED;
+  }
   if (refusal !== undefined) {
     return { status: "False", ...refusal };
   }

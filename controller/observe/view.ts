@@ -20,6 +20,8 @@ export interface ComponentObservation {
   readonly nodes?: readonly Node[];
   /** Whether the component was ready when it was looked at last. */
   readonly wasReady: boolean;
+  /** Whether there is nothing because the user wants it so. */
+  readonly stopped?: boolean;
 }
 
 export interface View extends ComponentObservation {
@@ -31,6 +33,8 @@ export interface View extends ComponentObservation {
   readonly fresh: boolean;
   readonly trouble: Trouble | undefined;
   readonly newestPods: readonly Pod[];
+  /** Those of the newest revision and of all that get requests. */
+  readonly alive: readonly Pod[];
   /**
    * Whether a pod of the newest revision is ready: then trouble with another one is not an outage.
    */
@@ -66,6 +70,10 @@ export function look(observation: ComponentObservation): View {
       observation,
     ),
     newestPods,
+    alive: alive.filter((pod) => {
+      const revision = pod.metadata.labels?.[LABEL_REVISION];
+      return revision !== undefined && (revision === newest || routed.has(revision));
+    }),
     answering: newestPods.some(
       (pod) => condition(pod.status?.conditions, "Ready")?.status === "True",
     ),

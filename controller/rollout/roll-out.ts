@@ -16,7 +16,8 @@ import {
   ANNOTATION_STABLE_REVISION,
   type ComponentName,
 } from "../api/names.ts";
-import { trafficFor } from "../desired/traffic.ts";
+import { hasTagRouting } from "../desired/metadata.ts";
+import { tagged, trafficFor } from "../desired/traffic.ts";
 import { templateChanged, templateDigest } from "../intent.ts";
 import type { Pod } from "../observe/pods.ts";
 import { look, type View } from "../observe/view.ts";
@@ -50,7 +51,10 @@ export function rollOut(input: RollOutInput): RolledOut {
   const given = regard(input);
   const share = shareOf(input, given);
   const { stable } = share.lineage;
-  const traffic = trafficFor({ ...share, stable, up: given.candidate.up }, input.live);
+  const traffic = tagged(
+    trafficFor({ ...share, stable, up: given.candidate.up }, input.live),
+    hasTagRouting(input.isvc.metadata),
+  );
   const { wanted } = input;
   const annotations = {
     ...wanted.metadata.annotations,

@@ -5,7 +5,7 @@
  */
 import { parse, stringify } from "yaml";
 
-export type Word = "Healthy" | "Progressing" | "Degraded";
+export type Word = "Healthy" | "Progressing" | "Degraded" | "Suspended";
 
 interface Condition {
   readonly type: string;

@@ -49,6 +49,11 @@ if is(found["Stalled"], "True") then
   return say("Degraded", found["Stalled"])
 end
 
+-- As its owner wants it.
+if is(found["Stopped"], "True") then
+  return say("Suspended", found["Stopped"])
+end
+
 local transition = nil
 if status.modelStatus ~= nil then
   transition = status.modelStatus.transitionStatus

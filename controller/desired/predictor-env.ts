@@ -1,0 +1,45 @@
+/** What of a component's spec becomes environment of the standard predictor (runtime contract). */
+import type { PredictorSpec } from "../api/inferenceservice.gen.ts";
+import type { ObjectMeta } from "../cluster.ts";
+
+type Env = Readonly<Record<string, string>>;
+
+/** `metadata` is the InferenceService's: its annotations may be wanted in the log. */
+export function predictorEnvironment(predictor: PredictorSpec, metadata: ObjectMeta): Env {
+  const { containerConcurrency, timeout } = predictor;
+  return {
+    ...(containerConcurrency === undefined
+      ? {}
+      : { CONTAINER_CONCURRENCY: String(containerConcurrency) }),
+    ...(timeout === undefined ? {} : { REQUEST_TIMEOUT_SECONDS: String(timeout) }),
+    ...batcherEnvironment(predictor.batcher),
+    ...loggerEnvironment(predictor.logger, metadata),
+  };
+}
+
+function batcherEnvironment(batcher: PredictorSpec["batcher"] = {}): Env {
+  const { maxBatchSize, maxLatency } = batcher;
+  return {
+    ...(maxBatchSize === undefined ? {} : { BATCH_SIZE_MAX: String(maxBatchSize) }),
+    ...(maxLatency === undefined ? {} : { BATCH_LATENCY_MS: String(maxLatency) }),
+  };
+}
+
+function loggerEnvironment(logger: PredictorSpec["logger"], { annotations = {} }: ObjectMeta): Env {
+  if (logger?.url === undefined) {
+    return {};
+  }
+  const { url, mode, sample, metadataHeaders = [], metadataAnnotations = [] } = logger;
+  const told = metadataAnnotations.flatMap((key) =>
+    annotations[key] === undefined ? [] : [[key, annotations[key]] as const],
+  );
+  return {
+    LOGGER_URL: url,
+    ...(mode === undefined ? {} : { LOGGER_MODE: mode }),
+    ...(sample === undefined ? {} : { LOGGER_SAMPLE: String(sample / 100) }),
+    ...(metadataHeaders.length === 0 ? {} : { LOGGER_METADATA_HEADERS: metadataHeaders.join(",") }),
+    ...(told.length === 0
+      ? {}
+      : { LOGGER_METADATA_ANNOTATIONS: JSON.stringify(Object.fromEntries(told)) }),
+  };
+}
