@@ -57,8 +57,9 @@ export function endlessModel(): Uint8Array {
   return countTo([value("x", "INT64", [1])], [trips]);
 }
 
-function countTo(inputs: Message[], initializers: Message[]): Uint8Array {
-  const body = graph({
+/** Of a loop that adds `one` to what it carries. */
+function countingBody(): Message {
+  return graph({
     name: "body",
     nodes: [
       node("Identity", ["going"], ["still_going"]),
@@ -67,10 +68,13 @@ function countTo(inputs: Message[], initializers: Message[]): Uint8Array {
     inputs: [value("trip", "INT64", []), value("going", "BOOL", []), value("before", "INT64", [1])],
     outputs: [value("still_going", "BOOL", []), value("after", "INT64", [1])],
   });
+}
+
+function countTo(inputs: Message[], initializers: Message[]): Uint8Array {
   return toBytes(
     model({
       name: "counting",
-      nodes: [node("Loop", ["trips", "", "zero"], ["count"], { body: { graph: body } })],
+      nodes: [node("Loop", ["trips", "", "zero"], ["count"], { body: { graph: countingBody() } })],
       inputs,
       outputs: [value("count", "INT64", [1])],
       initializers: [
@@ -82,15 +86,57 @@ function countTo(inputs: Message[], initializers: Message[]): Uint8Array {
   );
 }
 
-/** Rows of a table with four entries: an id above 3 makes the run fail, and the batch with it. */
-export function lookupModel(): Uint8Array {
+/** Rows of a table: an id beyond its entries makes the run fail, and the batch with it. */
+export function lookupModel(table: readonly number[] = [0, 10, 20, 30]): Uint8Array {
   return toBytes(
     model({
       name: "lookup",
       nodes: [node("Gather", ["table", "ids"], ["values"], { axis: 0 })],
       inputs: [value("ids", "INT64", ["batch", 1])],
       outputs: [value("values", "FLOAT", ["batch", 1])],
-      initializers: [tensor("table", "FLOAT", [4], Float32Array.of(0, 10, 20, 30))],
+      initializers: [tensor("table", "FLOAT", [table.length], Float32Array.from(table))],
+    }),
+  );
+}
+
+/** Gives 0 for the ids 0, and fails for any other by a fault of its own: clients are answered 500. */
+export function failingModel(): Uint8Array {
+  return toBytes(
+    model({
+      name: "failing",
+      nodes: [
+        node("SequenceConstruct", ["zeros"], ["list"]),
+        node("ReduceMax", ["ids"], ["largest"], { keepdims: 0 }),
+        node("SequenceAt", ["list", "largest"], ["values"]),
+      ],
+      inputs: [value("ids", "INT64", [1, 1])],
+      outputs: [value("values", "FLOAT", [1, 1])],
+      initializers: [tensor("zeros", "FLOAT", [1, 1], Float32Array.of(0))],
+    }),
+  );
+}
+
+/** A lookup that takes the longer the larger the largest id: `trips` turns of a loop for each. */
+export function slowLookupModel(table: readonly number[], trips: number): Uint8Array {
+  return toBytes(
+    model({
+      name: "slow-lookup",
+      nodes: [
+        node("ReduceMax", ["ids"], ["largest"], { keepdims: 0 }),
+        node("Mul", ["largest", "per_id"], ["trips"]),
+        node("Loop", ["trips", "", "zero"], ["count"], { body: { graph: countingBody() } }),
+        node("Mul", ["count", "zero"], ["nothing"]),
+        node("Add", ["ids", "nothing"], ["later"]),
+        node("Gather", ["table", "later"], ["values"], { axis: 0 }),
+      ],
+      inputs: [value("ids", "INT64", ["batch", 1])],
+      outputs: [value("values", "FLOAT", ["batch", 1])],
+      initializers: [
+        tensor("table", "FLOAT", [table.length], Float32Array.from(table)),
+        tensor("per_id", "INT64", [], BigInt64Array.of(BigInt(trips))),
+        tensor("zero", "INT64", [1], BigInt64Array.of(0n)),
+        tensor("one", "INT64", [1], BigInt64Array.of(1n)),
+      ],
     }),
   );
 }

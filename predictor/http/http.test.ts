@@ -80,6 +80,7 @@ describe("GET", () => {
       'nv_inference_request_failure{model="iris",version="1",reason="REJECTED"} 0',
       'nv_inference_pending_request_count{model="iris",version="1"} 0',
       'request_predict_seconds_count{model_name="iris"}',
+      'pilotlight_request_seconds_count{model="iris",version="1"}',
     ]) {
       assert(metrics.includes(`\n${line}`), line);
     }

@@ -17,6 +17,8 @@ export type FailureReason = (typeof failureReasons)[number];
 const seconds = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ];
+/** Between them, where people set limits. */
+const thresholds = [0.02, 0.075, 0.15, 0.2, 0.3, 0.4, 0.75, 1.5, 2, 3, 4];
 const batchSizes = [1, 2, 4, 8, 16, 32, 64, 128];
 
 export type Metrics = {
@@ -97,6 +99,14 @@ function defineModelMetrics(registry: Registry) {
     });
   return {
     stages: [stage("preprocess"), stage("predict"), stage("postprocess")],
+    // What the gate of a rollout reads (docs/runtime-contract.md).
+    whole: new Histogram({
+      name: "pilotlight_request_seconds",
+      help: "Time of requests that were answered with a result, from body to answer",
+      labelNames: [...modelLabels],
+      buckets: [...seconds, ...thresholds].toSorted((a, b) => a - b),
+      registers,
+    }),
     success: triton("request_success", "Requests answered with a result"),
     failure: counter("nv_inference_request_failure", "Requests that failed", [
       ...modelLabels,
@@ -144,12 +154,14 @@ function modelMetricsIn(registry: Registry): Metrics["forModel"] {
     for (const reason of failureReasons) all.failure.inc({ ...of, reason }, 0);
     for (const each of all.stages) each.zero({ model_name: model });
     all.batch.zero(of);
+    all.whole.zero(of);
     all.pending.set(of, 0);
     // Children looked up once: a lookup by labels costs a microsecond per request each.
     const [decode, predict, encode] = all.stages.map((each) => each.labels(model));
     const succeeded = all.success.labels(of);
     const waiting = all.pending.labels(of);
     const duration = all.requestUs.labels(of);
+    const whole = all.whole.labels(of);
     return {
       succeeded: ({ decodeMs, predictMs, encodeMs }) => {
         statistics.succeeded({ decodeMs, predictMs, encodeMs });
@@ -157,7 +169,9 @@ function modelMetricsIn(registry: Registry): Metrics["forModel"] {
         decode?.observe(decodeMs / 1000);
         predict?.observe(predictMs / 1000);
         encode?.observe(encodeMs / 1000);
-        duration.inc((decodeMs + predictMs + encodeMs) * 1000);
+        const totalMs = decodeMs + predictMs + encodeMs;
+        duration.inc(totalMs * 1000);
+        whole.observe(totalMs / 1000);
       },
       failed: (reason, ms = 0) => {
         all.failure.inc({ ...of, reason });
