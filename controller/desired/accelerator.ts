@@ -234,20 +234,26 @@ function withEnvironment(env: Environment, type: string, count: number): Environ
   return [...own.filter(({ name }) => env.every((each) => each.name !== name)), ...env];
 }
 
-/** That the device is for nobody: our own predictor (its image is `ownImage`) runs on the CPU. */
+/** Stated in the environment, it says that the image has the provider. */
+const PROVIDERS = "EXECUTION_PROVIDERS";
+
+/** That the device may be for nobody: what our own predictor (its image is `ownImage`) runs on. */
 export function unusedDevice(request: ComponentRequest, ownImage: string): readonly Warning[] {
-  const containers = request.pod.containers.filter(({ image }) => image === ownImage);
-  const device = containers
+  const own = request.pod.containers.filter(
+    ({ image, env }) =>
+      image === ownImage && env?.every(({ name }) => name !== PROVIDERS) !== false,
+  );
+  const device = own
     .flatMap(({ resources }) => Object.keys(resources?.limits ?? {}))
     .find(isExtended);
-  return device === undefined
-    ? []
-    : [
-        {
-          reason: "AcceleratorUnused",
-          message:
-            `each pod gets ${device}, but the onnxruntime runtime of this version runs on the CPU and leaves it idle; ` +
-            `choose another runtime, bring a server in spec.predictor.containers, or ask for no device`,
-        },
-      ];
+  if (device === undefined) {
+    return [];
+  }
+  const why = device.startsWith("nvidia.com/")
+    ? `but the onnxruntime runtime uses it only with an image that has onnxruntime's CUDA provider, which the one that ` +
+      `Pilotlight builds has not; if yours has, say so with ${PROVIDERS}=cuda in model.env`
+    : "but the onnxruntime runtime of this version has no provider for it and runs on the CPU";
+  const advice =
+    "choose another runtime, bring a server in spec.predictor.containers, or ask for no device";
+  return [{ reason: "AcceleratorUnused", message: `each pod gets ${device}, ${why}; ${advice}` }];
 }

@@ -16,7 +16,9 @@ export const MANIFEST = "kubectl-pilotlight.yaml";
 /** kubectl finds `kubectl pilotlight` by this name on the PATH. */
 export const PROGRAM = "kubectl-pilotlight";
 
-/** By it the program finds its folder and its version; and it is CommonJS, whatever it is called. */
+/**
+ * By it the program finds its folder and its version; and it is CommonJS, whatever it is called.
+ */
 const PACKAGE = { name: "pilotlight", version: VERSION, type: "commonjs", license: "Apache-2.0" };
 
 interface Entry {

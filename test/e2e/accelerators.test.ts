@@ -1,7 +1,8 @@
 /**
  * Each type of accelerator on a real scheduler: the node is given resource, label and taint, which
- * makes everything real but the device. The InferenceServices are there first, so that they are told
- * what the node lacks, and land the moment that it is offered, as on a cluster that adds nodes.
+ * makes everything real but the device. The InferenceServices are there first, so that they are
+ * told what the node lacks, and land the moment that it is offered, as on a cluster that adds
+ * nodes.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "mocha";
