@@ -47,6 +47,8 @@ describe("gRPC", () => {
     { method: "ServerReady", request: {}, message: { ready: true } },
     { method: "ModelReady", request: { name: "iris" }, message: { ready: true } },
     { method: "ModelReady", request: { name: "iris", version: "1" }, message: { ready: true } },
+    { method: "ModelReady", request: { name: "iris", version: "2" }, message: { ready: false } },
+    { method: "ModelReady", request: { name: "rose" }, message: { ready: false } },
     {
       method: "ModelMetadata",
       request: { name: "iris" },

@@ -52,8 +52,15 @@ export function createHandlers(options: GrpcOptions): Handlers {
     ServerReady: () => ({ ready: service.ready }),
     ServerMetadata: () => ({ ...serverMetadata(version, options.allowed !== undefined) }),
     ModelReady: async (request) => {
-      const { found } = await find(request);
-      return { ready: found.ready && service.phase === "serving" };
+      try {
+        const { found } = await find(request);
+        return { ready: found.ready && service.phase === "serving" };
+      } catch (error) {
+        // A question after readiness has an answer, also for a model that isn't there: as Triton's.
+        const { code } = asServingError(error);
+        if (code === "not-found" || code === "not-ready") return { ready: false };
+        throw error;
+      }
     },
     ModelMetadata: async (request) => {
       const { model, found } = await find(request);

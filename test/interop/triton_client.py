@@ -142,7 +142,12 @@ def http_statistics():
 def http_repository():
     index = admin.get_model_repository_index(headers=BEARER)
     assert {"name": "iris", "version": "1", "state": "READY", "reason": ""} in index, index
-    admin.load_model("iris", headers=BEARER)
+    admin.unload_model("words", headers=BEARER)
+    assert not http.is_model_ready("words")
+    states = {each["name"]: each["state"] for each in admin.get_model_repository_index(headers=BEARER)}
+    assert states["words"] == "UNAVAILABLE" and states["iris"] == "READY", states
+    admin.load_model("words", headers=BEARER)
+    assert http.is_model_ready("words")
     try:
         admin.get_model_repository_index()
     except InferenceServerException as error:
@@ -224,7 +229,10 @@ def grpc_statistics():
 def grpc_repository():
     index = grpc.get_model_repository_index(headers=BEARER).models
     assert [(each.name, each.version, each.state) for each in index if each.name == "iris"] == [("iris", "1", "READY")]
-    grpc.load_model("iris", headers=BEARER)
+    grpc.unload_model("words", headers=BEARER)
+    assert not grpc.is_model_ready("words")
+    grpc.load_model("words", headers=BEARER)
+    assert grpc.is_model_ready("words")
 
 
 main()
