@@ -20,6 +20,8 @@ describe("configuration", () => {
       bodyBytesMax: 67_108_864,
       modelBytesMax: 10_737_418_240,
       modelTask: "auto",
+      handlersAllowed: false,
+      handlerTimeoutMs: 60_000,
       logLevel: "info",
       terminationLog: "/dev/termination-log",
       events: {},

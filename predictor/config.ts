@@ -31,6 +31,10 @@ export type Config = {
   readonly modelBytesMax: number;
   /** A task's name, `none`, or `auto` for what config.json beside the model suggests. */
   readonly modelTask: string;
+  /** A handler of the image; one beside the model runs only where handlersAllowed. */
+  readonly handler?: string;
+  readonly handlersAllowed: boolean;
+  readonly handlerTimeoutMs: number;
   /** The storage URI names many models: docs/models.md. */
   readonly repository?: RepositoryConfig;
   /** How often the source is asked whether the model changed; never without it. */
@@ -105,6 +109,9 @@ const rules: Readonly<Record<string, Rule>> = {
   EXECUTORS: whole(1, 64),
   INTRA_OP_NUM_THREADS: whole(1, 1024),
   MODEL_BYTES_MAX: whole(1),
+  HANDLER: text,
+  HANDLERS_ALLOWED: { is: "word", of: ["true", "false"] },
+  HANDLER_TIMEOUT_SECONDS: seconds(0.001),
   MODEL_TASK: { is: "word", of: ["auto", "none", ...taskNames] },
   MODEL_REPOSITORY: { is: "word", of: ["true", "false"] },
   MODEL_PRELOAD: text,
@@ -165,6 +172,7 @@ export function parseConfig(args: readonly string[], environment: Environment): 
   const optional = {
     modelName: given("MODEL_NAME"),
     storageUri: given("STORAGE_URI"),
+    handler: given("HANDLER"),
     intraOpNumThreads: given("INTRA_OP_NUM_THREADS") && number("INTRA_OP_NUM_THREADS", 1),
     parentLiveness: given("PARENT_LIVENESS"),
     admin: adminOf(given),
@@ -190,6 +198,8 @@ export function parseConfig(args: readonly string[], environment: Environment): 
     events: withoutUndefined({ source: given("CE_SOURCE"), type: given("CE_TYPE") }),
     grpcShared: given("PROTOCOL") === "grpc-v2",
     modelTask: given("MODEL_TASK") ?? "auto",
+    handlersAllowed: given("HANDLERS_ALLOWED") === "true",
+    handlerTimeoutMs: number("HANDLER_TIMEOUT_SECONDS", 60) * 1000,
     logLevel: given("LOG_LEVEL") ?? "info",
     terminationLog: given("TERMINATION_LOG") ?? "/dev/termination-log",
     executionProviders: executionProviders(given),

@@ -4,7 +4,7 @@
  * and that of its threads; and, by `download`, what fetches models for the servers of others.
  */
 import { enableCompileCache } from "node:module";
-import { threadArgument } from "./tasks/worker/argument.ts";
+import { threadArgument } from "./threads/argument.ts";
 
 const childArgument = "executor";
 
@@ -12,7 +12,8 @@ if (process.argv[2] === childArgument) {
   enableCompileCache();
   void import("./executor/child.ts").then(({ runChild }) => runChild(process.argv[3]?.split(",")));
 } else if (process.argv[2] === threadArgument) {
-  void import("./tasks/worker/worker.ts").then(({ runTaskWorker }) => runTaskWorker());
+  if (process.argv[3] === "hooks") void import("./hooks/worker.ts").then((it) => it.runHooks());
+  else void import("./tasks/worker/worker.ts").then((it) => it.runTaskWorker());
 } else if (process.argv[2] === "download") {
   enableCompileCache();
   void import("./download.ts").then(({ runDownload }) =>

@@ -111,6 +111,8 @@ class Predictor {
   /** Absent when the storage URI names many models. */
   readonly #executors: Executors | undefined;
   readonly #loading = new AbortController();
+  /** What may have work left after the last answer. */
+  readonly #handlers: { drain(limitMs: number): Promise<number> }[] = [];
   #grpc: GrpcServer | undefined;
   #log: Log | undefined;
   #metrics: Metrics | undefined;
@@ -133,6 +135,14 @@ class Predictor {
       clock: systemClock,
       onRestart: (reason) => this.#log?.warn({ reason }, "executor replaced"),
       task: config.modelTask,
+      modelName: config.modelName,
+      handler: {
+        path: config.handler,
+        allowed: config.handlersAllowed,
+        timeoutMs: config.handlerTimeoutMs,
+        opened: (host) => void this.#handlers.push(host),
+        log: ({ fault, message }) => this.#log?.[fault ? "warn" : "info"]({ message }, "handler"),
+      },
       limits: {
         batchSizeMax: config.batchSizeMax,
         batchLatencyMs: config.batchLatencyMs,
@@ -322,12 +332,21 @@ class Predictor {
     void this.#drain();
   }
 
+  /** What handlers still do after the last answer may take what is left of the time. */
+  async #drainHooks(limitMs: number): Promise<void> {
+    const drained = await Promise.all(this.#handlers.map(async (each) => each.drain(limitMs)));
+    const left = drained.reduce((sum, each) => sum + each, 0);
+    if (left > 0) this.#log?.warn({ calls: left }, "drain timeout, afterResponse cut off");
+  }
+
   async #drain(): Promise<void> {
+    const endAt = performance.now() + this.#config.drainTimeoutMs;
     const [cut] = await Promise.all([
       this.#server.drain(this.#config.drainTimeoutMs),
       this.#grpc?.drain(this.#config.drainTimeoutMs),
     ]);
     this.#loading.abort();
+    await this.#drainHooks(Math.max(0, endAt - performance.now()));
     await this.#service.close();
     await this.#observation?.close();
     if (cut > 0) this.#log?.warn({ requests: cut }, "drain timeout, requests cut off");

@@ -14,6 +14,9 @@ import type { Batching } from "./protocol/config.ts";
 import type { TextGenerator } from "./protocol/generate.ts";
 import type { JsonObject } from "./protocol/json.ts";
 import type { Signature } from "./protocol/tensor.ts";
+import { selectHandler } from "./hooks/find-handler.ts";
+import type { HookHost } from "./hooks/host.ts";
+import type { HandlerOptions } from "./hooks/open-hooks.ts";
 import { hasTaskFiles } from "./tasks/has-task-files.ts";
 import type { ServedTask } from "./tasks/served-task.ts";
 
@@ -30,6 +33,9 @@ export type VersionOptions = {
   readonly onRestart: (reason: string) => void;
   /** A task's name, `auto` for the one that config.json suggests, nothing for none. */
   readonly task?: string | undefined;
+  readonly modelName?: string | undefined;
+  /** Without it, handlers are not looked for. */
+  readonly handler?: HandlerOptions | undefined;
 };
 
 /** How often a version that leaves looks whether its requests are answered. */
@@ -67,6 +73,7 @@ export class ServedVersion {
   readonly batching: Batching | undefined;
   readonly #generator: TextGenerator | undefined;
   #task: ServedTask | undefined;
+  #hooks: HookHost | undefined;
   readonly #executor: Executor;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
@@ -119,20 +126,31 @@ export class ServedVersion {
         { ...parts, loaded: { ...loaded, notes }, executor },
         options,
       );
-      if (hasTaskFiles(path, options.task)) {
-        const { openTask } = await import("./tasks/open-task.ts");
-        version.#task = await openTask({
-          path,
-          version,
-          options,
-          note: (text) => notes.push(text),
-        });
-      }
+      await version.#equip(path, options, (text) => notes.push(text));
       return version;
     } catch (error) {
       await executor.close();
       throw error;
     }
+  }
+
+  /** Adds what lies beside a model, or is configured for it: a handler, a task. */
+  async #equip(
+    path: string,
+    options: VersionOptions,
+    note: (text: string) => unknown,
+  ): Promise<void> {
+    const { clock, onRestart, handler } = options;
+    const found = handler === undefined ? {} : selectHandler(path, handler);
+    if (found.refused !== undefined) note(found.refused);
+    if (handler !== undefined && found.path !== undefined) {
+      const { openHooks } = await import("./hooks/open-hooks.ts");
+      const model = { name: options.modelName ?? "", version: this.version };
+      this.#hooks = await openHooks(found.path, path, { ...handler, model, clock, onRestart });
+    }
+    if (!hasTaskFiles(path, options.task)) return;
+    const { openTask } = await import("./tasks/open-task.ts");
+    this.#task = await openTask({ path, version: this, options, note });
   }
 
   /** What it takes and gives: its task's texts or pictures, or else the graph's tensors. */
@@ -149,6 +167,11 @@ export class ServedVersion {
     return this.#task;
   }
 
+  /** What a handler does before and after its inferences. */
+  get hooks(): HookHost | undefined {
+    return this.#hooks;
+  }
+
   /** For the generate routes, when the model's task makes text. */
   get generator(): TextGenerator | undefined {
     return this.#generator ?? this.#task?.generator;
@@ -156,7 +179,8 @@ export class ServedVersion {
 
   /** The executor holds the model now: false while it's being replaced. */
   get ready(): boolean {
-    return this.#executor.loaded && this.#task?.ready !== false;
+    const threads = this.#task?.ready !== false && this.#hooks?.ready !== false;
+    return threads && this.#executor.loaded;
   }
 
   submit(work: Asked): Ticket {
@@ -167,6 +191,7 @@ export class ServedVersion {
   }
 
   async close(): Promise<void> {
+    await this.#hooks?.close();
     await this.#task?.close();
     await this.#executor.close();
   }

@@ -59,6 +59,12 @@ export function sendBinary(
   response.uncork();
 }
 
+/** Writes an answer of any type. */
+export function sendBytes(response: ServerResponse, contentType: string, body: Uint8Array): void {
+  response.writeHead(200, { "content-type": contentType, "content-length": body.byteLength });
+  response.end(body);
+}
+
 /** A thrown thing as fault. What isn't a ServingError is our own mistake, and keeps its text. */
 export function asServingError(error: unknown): ServingError {
   if (error instanceof ServingError) return error;

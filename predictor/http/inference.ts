@@ -13,10 +13,12 @@ import { schedulingOf } from "../protocol/parameters.ts";
 import { decodePredict, encodePredict } from "../protocol/predict.ts";
 import type { Bytes, Tensor } from "../protocol/tensor.ts";
 import type { Asked, ServedModel, ServedVersion } from "../served-model.ts";
-import { asServingError, sendError } from "./answer.ts";
+import { asServingError, sendBytes, sendError } from "./answer.ts";
 import { readBody } from "./body.ts";
+import { handle } from "./handled.ts";
+import type { Encoded, Given, Handled } from "./handled.ts";
 import { openRequest } from "./writer.ts";
-import type { EventOptions, Incoming, Write } from "./writer.ts";
+import type { EventOptions, Incoming } from "./writer.ts";
 
 export type InferenceOptions = {
   readonly bodyBytesMax: number;
@@ -41,11 +43,12 @@ type Target = {
   readonly protocol: Protocol;
 };
 
-/** What a protocol makes of a body: what to run, and how to write what comes out. */
-type Decoded = {
-  readonly work: Asked;
-  /** Writes the answer; returns its body. */
-  send(write: Write, outputs: readonly Tensor[]): AnswerBody;
+/** What a protocol makes of a body: what to run, and then how to write what comes out. */
+type Asking = {
+  start(ran: (result: WorkResult) => void): {
+    readonly answered: Promise<() => Encoded>;
+    readonly cancel: () => void;
+  };
 };
 
 const failureReasons: Partial<Record<ServingError["code"], FailureReason>> = {
@@ -72,112 +75,126 @@ export async function serveInference(
   const { metrics } = version;
   const watch = options.watch?.(subjectOf(request, model.name, version.version));
   let started: number | undefined;
+  let handled: Handled | undefined;
   try {
     const whole = await readBody(request, options.bodyBytesMax);
     watch?.received?.(whole);
     started = performance.now();
     const about = { model: model.name, events: options.events };
     const incoming = openRequest(exchange, whole, about);
-    const protocol = target.protocol === "event" ? spoken(incoming, request) : target.protocol;
+    handled = version.hooks && handle(version.hooks, exchange, target.protocol, incoming.body);
+    const given = (await handled?.preprocess()) ?? givenBy(request, incoming.body);
+    const decoding = performance.now();
+    const protocol = target.protocol === "event" ? spoken(incoming, given) : target.protocol;
     const asksTask = protocol === "v1" && version.task !== undefined;
-    const texts = asksTask ? await answerTask(exchange, target, incoming) : undefined;
-    if (texts !== undefined) {
-      watch?.answered({ status: 200, body: [texts] });
-      return;
-    }
-    const decoded = decode(request, incoming.body, { ...target, protocol });
+    const asked =
+      (asksTask ? askTask(version, given) : undefined) ?? decode(given, { ...target, protocol });
     const decodedAt = performance.now();
-    const result = await predict(response, version, decoded.work);
-    watch?.ran?.(result);
+    const encode = await run(response, asked, (result) => watch?.ran?.(result));
     const predictedAt = performance.now();
-    const answer = decoded.send(incoming.write, result.outputs);
+    const encoded = encode();
+    const encodedAt = performance.now();
+    const answer = send(exchange, incoming, (await handled?.postprocess(encoded)) ?? encoded);
     metrics.succeeded({
-      decodeMs: decodedAt - started,
+      decodeMs: decodedAt - decoding,
       predictMs: predictedAt - decodedAt,
-      encodeMs: performance.now() - predictedAt,
+      encodeMs: encodedAt - predictedAt,
     });
     watch?.answered({ status: 200, body: answer });
+    handled?.after(200, answer);
   } catch (error) {
     const fault = asServingError(error);
     metrics.failed(failureReasonOf(fault), performance.now() - (started ?? performance.now()));
     if (fault.code === "failed" || fault.code === "deadline") options.onFault(fault, request);
     const status = sendError(response, fault);
     watch?.answered({ status, fault });
+    handled?.after(status, [JSON.stringify({ error: fault.message })]);
   }
 }
 
-/** Answers texts or pictures; says what, or nothing when the body means the graph's tensors. */
-async function answerTask(
-  { response }: Exchange,
-  { version }: Target,
-  { body, write }: Incoming,
-): Promise<string | undefined> {
-  const started = performance.now();
-  const answering = version.task?.answer(body);
-  if (answering === undefined) return undefined;
-  const decodeMs = performance.now() - started;
-  response.once("close", answering.cancel);
-  if (response.destroyed) answering.cancel();
-  const json = await answering.body;
-  write(json);
-  const predictMs = performance.now() - started - decodeMs;
-  version.metrics.succeeded({ decodeMs, predictMs, encodeMs: 0 });
-  return json;
+function givenBy({ headers }: IncomingMessage, body: Bytes): Given {
+  return { body, headerLength: parseHeaderLength(headers[headerLengthHeader], body.byteLength) };
 }
 
 /** What an event's data speak. Bytes behind the JSON are of v2 only. */
-function spoken({ isEvent, body }: Incoming, { headers }: IncomingMessage): "v1" | "v2" {
-  if (isEvent) return headers[headerLengthHeader] === undefined ? protocolOf(body) : "v2";
+function spoken({ isEvent }: Incoming, { body, headerLength }: Given): "v1" | "v2" {
+  if (isEvent) return headerLength === undefined ? protocolOf(body) : "v2";
   throw invalid(
     "POST / takes CloudEvents: send ce- headers or application/cloudevents+json, or send the " +
       "request to /v2/models/NAME/infer or /v1/models/NAME:predict",
   );
 }
 
-function decode(request: IncomingMessage, body: Bytes, target: Target): Decoded {
-  const { model, version, protocol } = target;
+/** A body that asks the model's task for texts; nothing when it means the graph's tensors. */
+function askTask(version: ServedVersion, { body }: Given): Asking | undefined {
+  const answering = version.task?.answer(body);
+  if (answering === undefined) return undefined;
+  const answered = answering.body.then((json) => () => ({ json }));
+  return { start: () => ({ answered, cancel: answering.cancel }) };
+}
+
+function decode({ body, headerLength }: Given, { model, version, protocol }: Target): Asking {
   if (protocol === "v1") {
     const { inputs, outputs, rows } = decodePredict(body, version.loaded.signature);
-    return {
-      work: { inputs, outputs },
-      send: (write, tensors) => write(encodePredict(tensors, rows)),
-    };
+    return asking(version, { inputs, outputs }, (tensors) => ({
+      json: encodePredict(tensors, rows),
+    }));
   }
-  const headerLength = parseHeaderLength(request.headers[headerLengthHeader], body.byteLength);
   const choice = version.task === undefined ? version.signature : chooser(version);
   const decoded = decodeInfer(body, choice, headerLength);
   const { id, inputs, outputs, binary, parameters } = decoded;
   const named = { modelName: model.name, modelVersion: version.version };
   const head = id === undefined ? named : { ...named, id };
+  const work = { inputs, outputs, parameters, ...schedulingOf(parameters) };
+  return asking(version, work, (tensors) => {
+    const answer = { ...head, outputs: tensors };
+    const json = encodeInfer(answer, binary);
+    return binary === undefined ? { json } : { json, parts: binaryOf(answer, binary) };
+  });
+}
+
+/** Tensors, and how to write what comes out. */
+function asking(
+  version: ServedVersion,
+  work: Asked,
+  encode: (outputs: readonly Tensor[]) => Encoded,
+): Asking {
   return {
-    work: { inputs, outputs, parameters, ...schedulingOf(parameters) },
-    send: (write, tensors) => {
-      const answer = { ...head, outputs: tensors };
-      return binary === undefined
-        ? write(encodeInfer(answer))
-        : write(encodeInfer(answer, binary), binaryOf(answer, binary));
+    start: (ran) => {
+      const ticket = version.submit(work);
+      const answered = ticket.result.then((result) => {
+        ran(result);
+        return () => encode(result.outputs);
+      });
+      return { answered, cancel: () => ticket.cancel() };
     },
   };
+}
+
+/** "close" without an answer is a client that hung up: its request leaves the queue. */
+async function run(
+  response: ServerResponse,
+  asked: Asking,
+  ran: (result: WorkResult) => void,
+): Promise<() => Encoded> {
+  const { answered, cancel } = asked.start(ran);
+  response.once("close", cancel);
+  if (response.destroyed) cancel();
+  try {
+    return await answered;
+  } finally {
+    response.off("close", cancel);
+  }
+}
+
+/** Writes the answer; returns its body. */
+function send({ response }: Exchange, { write }: Incoming, encoded: Encoded): AnswerBody {
+  if ("json" in encoded) return write(encoded.json, encoded.parts);
+  sendBytes(response, encoded.contentType, encoded.bytes);
+  return [encoded.bytes];
 }
 
 const chooser =
   (version: ServedVersion): SignatureChoice =>
   (names) =>
     version.signatureFor(names);
-
-async function predict(
-  response: ServerResponse,
-  version: ServedVersion,
-  work: Asked,
-): Promise<WorkResult> {
-  const ticket = version.submit(work);
-  // "close" without an answer is a client that hung up: its request leaves the queue.
-  const leave = (): void => ticket.cancel();
-  response.once("close", leave);
-  if (response.destroyed) ticket.cancel();
-  try {
-    return await ticket.result;
-  } finally {
-    response.off("close", leave);
-  }
-}

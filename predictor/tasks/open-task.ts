@@ -9,7 +9,7 @@ export type TaskOf = {
   readonly version: ServedVersion;
   readonly options: VersionOptions;
   /** Told what the operator should know. */
-  readonly note: (text: string) => void;
+  readonly note: (text: string) => unknown;
 };
 
 /**
@@ -18,7 +18,7 @@ export type TaskOf = {
  */
 export async function openTask(of: TaskOf): Promise<ServedTask | undefined> {
   const { path, version, options, note } = of;
-  const plain = { ...options, task: undefined };
+  const plain = { ...options, task: undefined, handler: undefined };
   const { metrics } = version;
   const asked = options.task ?? "auto";
   try {

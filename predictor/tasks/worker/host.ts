@@ -2,16 +2,14 @@
  * The HTTP process's side of the thread that does the tasks: passes questions in and runs out, keeps
  * the caches of generations, and replaces a thread that died or no longer listens.
  */
-import type { Worker } from "node:worker_threads";
 import type { Ticket, Work } from "../../batch/batcher.ts";
 import type { Clock } from "../../batch/port.ts";
 import { messageOf, ServingError } from "../../errors.ts";
-import { backoffMs, LoadFailed } from "../../executor/supervisor.ts";
 import type { JsonObject } from "../../protocol/json.ts";
 import type { Signature, Tensor } from "../../protocol/tensor.ts";
+import { SupervisedThread } from "../../threads/supervised.ts";
 import type { GraphName, TaskRequest } from "../task.ts";
 import type { Answered, FromWorker, TaskModel, ToWorker } from "./messages.ts";
-import { startThread } from "./thread.ts";
 
 /** A graph as its executor and batcher serve it. */
 export type GraphPort = {
@@ -59,24 +57,31 @@ export class TaskHost {
   readonly #asking = new Map<number, Asking>();
   /** Taken back, but not yet answered by the thread. */
   readonly #deaf = new Map<number, () => void>();
-  #worker: Worker | undefined;
+  readonly #thread: SupervisedThread<FromWorker, ToWorker>;
   #nextId = 1;
-  #fruitless = 0;
-  #closed = false;
 
   private constructor(options: TaskHostOptions) {
     this.#options = options;
+    const { model, clock, onRestart } = options;
+    this.#thread = new SupervisedThread({
+      name: "tasks",
+      load: { type: "load", ...model } satisfies ToWorker,
+      clock,
+      receive: (message) => void this.#receive(message),
+      lost: (reason) => this.#fail(reason),
+      onRestart,
+    });
   }
 
   /** Starts the thread and loads the task. Rejects with LoadFailed. */
   static async open(options: TaskHostOptions): Promise<TaskHost> {
     const host = new TaskHost(options);
-    host.#serve(await host.#start());
+    await host.#thread.open();
     return host;
   }
 
   get ready(): boolean {
-    return this.#worker !== undefined;
+    return this.#thread.ready;
   }
 
   /** Asks. The answers reject with ServingError, whatever becomes of the thread. */
@@ -86,8 +91,7 @@ export class TaskHost {
       reject(new ServingError(code, message));
       return { answered: promise, cancel: () => {} };
     };
-    const worker = this.#worker;
-    if (worker === undefined) return refuse("not-ready", "the task is being restarted");
+    if (!this.ready) return refuse("not-ready", "the task is being restarted");
     if (this.#asking.size >= this.#options.questionsMax) {
       return refuse("overloaded", "too many requests are waiting, try again later");
     }
@@ -103,65 +107,30 @@ export class TaskHost {
       stopTimer: this.#options.clock.after(this.#options.timeoutMs, late),
     });
     const stream = onPiece !== undefined;
-    post(worker, { type: "ask", id, requests, parameters, stream, tensors });
+    this.#thread.post({ type: "ask", id, requests, parameters, stream, tensors });
     const cancel = (): void => this.#giveUp(id, new ServingError("gone", "the client left"));
     return { answered: promise, cancel };
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    const worker = this.#worker;
-    this.#fail("the predictor is closing");
-    await worker?.terminate();
+    await this.#thread.close();
   }
 
-  async #start(): Promise<Worker> {
-    const worker = startThread("tasks");
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const listen = (message: FromWorker): void => {
-      if (message.type === "loaded") resolve();
-      if (message.type === "load-failed") reject(new LoadFailed(message.reason));
-    };
-    worker.on("message", listen);
-    const fail = (error: Error): void => reject(new LoadFailed(error.message, { cause: error }));
-    worker.once("error", fail);
-    worker.once("exit", () => fail(new Error("the thread of the task ended")));
-    post(worker, { type: "load", ...this.#options.model });
-    try {
-      await promise;
-      return worker;
-    } catch (error) {
-      await worker.terminate();
-      throw error;
-    } finally {
-      worker.off("message", listen);
-      worker.off("error", fail);
-    }
-  }
-
-  #serve(worker: Worker): void {
-    this.#worker = worker;
-    worker.on("message", (message: FromWorker) => void this.#receive(worker, message));
-    worker.on("error", (error) => this.#replace(worker, messageOf(error)));
-    worker.on("exit", () => this.#replace(worker, "the thread of the task ended"));
-    worker.unref();
-  }
-
-  async #receive(worker: Worker, message: FromWorker): Promise<void> {
-    if (message.type === "run") return this.#run(worker, message);
+  async #receive(message: FromWorker): Promise<void> {
+    if (message.type === "run") return this.#run(message);
     if (message.type === "loaded" || message.type === "load-failed") return;
     const { id } = message;
     if (message.type === "piece") return this.#asking.get(id)?.onPiece(message.text);
     this.#deaf.get(id)?.();
     this.#deaf.delete(id);
-    this.#fruitless = 0;
+    this.#thread.worked();
     const asking = this.#take(id);
     if (message.type === "answered") return asking?.resolve(message);
     const { code, message: text, cause } = message.fault;
     asking?.reject(new ServingError(code, text, cause === undefined ? {} : { cause }));
   }
 
-  async #run(worker: Worker, run: Extract<FromWorker, { type: "run" }>): Promise<void> {
+  async #run(run: Extract<FromWorker, { type: "run" }>): Promise<void> {
     const { id, call, request, graph, carry, give } = run;
     const asking = this.#asking.get(id);
     const port = this.#options.graphs.get(graph);
@@ -185,10 +154,10 @@ export class TaskHost {
       }
       if (carried.size > 0) asking.carried.set(request, carried);
       const wanted = outputs.filter(({ name }) => give?.includes(name) ?? true);
-      post(worker, { type: "ran", call, outputs: wanted.map(compact) });
+      this.#thread.post({ type: "ran", call, outputs: wanted.map(compact) });
     } catch (error) {
       const code = error instanceof ServingError ? error.code : "failed";
-      post(worker, { type: "run-failed", call, fault: { code, message: messageOf(error) } });
+      this.#thread.post({ type: "run-failed", call, fault: { code, message: messageOf(error) } });
     } finally {
       asking.tickets.delete(ticket);
     }
@@ -197,12 +166,10 @@ export class TaskHost {
   /** Nobody waits for the answer any more: what it runs leaves the queue. */
   #giveUp(id: number, error: ServingError): void {
     const asking = this.#take(id);
-    const worker = this.#worker;
     if (asking === undefined) return;
     asking.reject(error);
-    if (worker === undefined) return;
-    post(worker, { type: "cancel", id });
-    const deaf = (): void => this.#replace(worker, "the thread of the task does not listen");
+    this.#thread.post({ type: "cancel", id });
+    const deaf = (): void => this.#thread.replace("the thread of the task does not listen");
     this.#deaf.set(id, this.#options.clock.after(deafMs, deaf));
   }
 
@@ -215,7 +182,6 @@ export class TaskHost {
   }
 
   #fail(reason: string): void {
-    this.#worker = undefined;
     for (const cancel of this.#deaf.values()) cancel();
     this.#deaf.clear();
     for (const id of this.#asking.keys()) {
@@ -223,32 +189,6 @@ export class TaskHost {
       this.#take(id)?.reject(new ServingError("failed", "the task ended unexpectedly", { cause }));
     }
   }
-
-  #replace(worker: Worker, reason: string): void {
-    if (this.#closed || this.#worker !== worker) return;
-    this.#fail(reason);
-    this.#options.onRestart(reason);
-    void worker.terminate();
-    this.#respawn();
-  }
-
-  #respawn(): void {
-    this.#fruitless++;
-    this.#options.clock.after(backoffMs(this.#fruitless), () => {
-      if (this.#closed) return;
-      this.#start().then(
-        (worker) => (this.#closed ? void worker.terminate() : this.#serve(worker)),
-        (error: unknown) => {
-          this.#options.onRestart(messageOf(error));
-          this.#respawn();
-        },
-      );
-    });
-  }
-}
-
-function post(worker: Worker, message: ToWorker): void {
-  worker.postMessage(message, []);
 }
 
 /** Only its own bytes: a view's whole buffer would travel with it, and its neighbours' tensors. */

@@ -5,11 +5,11 @@ import { threadArgument } from "./argument.ts";
 
 export type ThreadName = "tasks" | "hooks";
 
-/** Starts a thread; `data` is its workerData. */
-export function startThread(name: ThreadName, data: object = {}): Worker {
+/** Starts a thread of this program. */
+export function startThread(name: ThreadName): Worker {
   // In a bundle this very file is the program.
   const here = fileURLToPath(import.meta.url);
   const bundled = here.endsWith(".cjs");
-  const program = bundled ? here : fileURLToPath(new URL("../../main.ts", import.meta.url));
-  return new Worker(program, { argv: [threadArgument, name], workerData: data });
+  const program = bundled ? here : fileURLToPath(new URL("../main.ts", import.meta.url));
+  return new Worker(program, { argv: [threadArgument, name] });
 }
