@@ -1,6 +1,6 @@
 /**
- * Keeps one thread with something loaded: replaces it when it died or no longer listens, slower each
- * time that it ends without having done anything.
+ * Keeps one thread with something loaded: replaces it when it died or no longer listens, slower
+ * each time that it ends without having done anything.
  */
 import type { Worker } from "node:worker_threads";
 import type { Clock } from "../batch/port.ts";
