@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "mocha";
+import { EXIT } from "./command.ts";
 import { runCommand as run } from "./testing/terminal.ts";
 
 describe("pilotlight", () => {
@@ -70,6 +73,18 @@ describe("pilotlight", () => {
       assert.equal(code, 0);
       assert.match(out, /^Usage: pilotlight serve -f FILE/);
       assert.equal(out, texts[0]?.out);
+    }
+  });
+
+  it("docs/cli.md has every command and every exit code", async () => {
+    const page = readFileSync(join(import.meta.dirname, "../../docs/cli.md"), "utf8");
+    const commands = [...(await run("--help")).out.matchAll(/^ {2}([a-z]+) +\S/gm)];
+    assert.notEqual(commands.length, 0);
+    for (const [, command] of commands) {
+      assert.ok(page.includes(`| \`${command}\` | `), `docs/cli.md has no row for ${command}`);
+    }
+    for (const code of Object.values(EXIT)) {
+      assert.ok(page.includes(`\n| ${code} | `), `docs/cli.md has no row for ${code}`);
     }
   });
 
