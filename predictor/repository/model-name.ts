@@ -6,22 +6,31 @@ export function selectModelName(location: StorageLocation): string {
     .split("/")
     .filter((segment) => segment !== "");
   const last = segments.at(-1) ?? "";
-  const stem = last.replace(/\.(onnx|tar\.gz|tgz)$/i, "");
+  const stem = last.replace(/\.(onnx|tar|tar\.gz|tgz|tar\.zst|tzst|zip)$/i, "");
   // `iris/model.onnx` and `iris/model/` are iris: the last name is the layout's, not the author's.
   const named = stem === "model" ? (segments.at(-2) ?? stem) : stem;
   return clean(named) || clean(hostOf(location)) || "model";
 }
 
 function pathOf(location: StorageLocation): string {
-  return location.scheme === "https" ? decoded(location.url.pathname) : bare(location);
-}
-
-function bare(location: Exclude<StorageLocation, { scheme: "https" }>): string {
-  return location.scheme === "s3" ? location.key : location.path;
+  switch (location.scheme) {
+    case "https":
+      return decoded(location.url.pathname);
+    case "file":
+    case "pvc":
+      return location.path;
+    case "oci":
+      return location.repository;
+    case "hf":
+      return location.key || location.repository;
+    default:
+      return location.key;
+  }
 }
 
 function hostOf(location: StorageLocation): string {
-  if (location.scheme === "s3") return location.bucket;
+  if (location.scheme === "s3" || location.scheme === "gs") return location.bucket;
+  if (location.scheme === "az") return location.container;
   return location.scheme === "pvc" ? location.claim : "";
 }
 

@@ -4,18 +4,21 @@ import { createHttpClient } from "../storage/http-client.ts";
 import { createHttpsOrigin } from "../storage/https-origin.ts";
 import { createLocalArchive } from "../storage/local-archive.ts";
 import { listLocal } from "../storage/local.ts";
+import type { FolderListing } from "../storage/local.ts";
 import type { Fetch, FetchContext } from "../storage/origin.ts";
 import { DEFAULT_RETRY } from "../storage/retry.ts";
 import type { RetryNotice, RetryPolicy } from "../storage/retry.ts";
-import { createS3Client } from "../storage/s3-client.ts";
-import { createS3Origin } from "../storage/s3-origin.ts";
-import { readSecretFolder, selectS3Settings } from "../storage/s3-settings.ts";
+import { readCredentials } from "../storage/credentials.ts";
+import { createObjectOrigin, listObjects, selectFiles } from "../storage/object-origin.ts";
+import { openStore } from "../storage/open-store.ts";
 import type { Variables } from "../storage/s3-settings.ts";
 import { StorageError } from "../storage/storage-error.ts";
 import type { StorageLocation } from "../storage/uri.ts";
 import { Copies, modelFolder } from "./copies.ts";
 import type { Copy } from "./copies.ts";
 import { selectVersions, selectWrapping } from "./layout.ts";
+import { FILES_MAX, selectModels } from "./model-index.ts";
+import type { IndexedModel } from "./model-index.ts";
 import { readFolder } from "./read-folder.ts";
 import type { ModelVersion } from "./read-folder.ts";
 
@@ -91,17 +94,60 @@ async function selectOrigin(
   environment: Variables,
   context: FetchContext,
 ): Promise<Fetch> {
-  if (location.scheme === "https") return createHttpsOrigin(location.url, context);
-  if (location.scheme !== "s3") return createLocalArchive(location.path, context);
-  const folder = environment["AWS_CREDENTIALS_DIR"];
-  const secret = folder ? await readSecretFolder(folder) : {};
-  const settings = selectS3Settings(environment, secret, context.shown);
-  return createS3Origin(location, createS3Client(settings, context.http), {
-    ...context,
-    check: (listing) => {
-      if (context.fileName === undefined) selectVersions(listing, context.shown);
-    },
-  });
+  const check = (listing: FolderListing): void => {
+    // What is fetched for another server may be any kind of model.
+    if (context.fileName === undefined) selectVersions(listing, context.shown);
+  };
+  switch (location.scheme) {
+    case "file":
+    case "pvc":
+      return createLocalArchive(location.path, context);
+    case "https":
+      return createHttpsOrigin(location.url, context);
+    case "oci": {
+      const { createOciOrigin } = await import("../storage/oci-origin.ts");
+      const { readRegistryLogin } = await import("../storage/oci-auth.ts");
+      const variables = await readCredentials(environment);
+      const login = await readRegistryLogin(location.registry, variables);
+      const insecureHttp = environment["ALLOW_INSECURE_HTTP"] === "true";
+      return createOciOrigin(location, { login, insecureHttp }, context);
+    }
+    default: {
+      const store = await openStore(location, environment, context);
+      return createObjectOrigin(location.key, store, { ...context, check });
+    }
+  }
+}
+
+/**
+ * The models below a prefix of an object store, each of its folders and files being one. Rejects
+ * with StorageError.
+ */
+export async function indexRemote(
+  location: StorageLocation,
+  options: FetchOptions,
+  { environment, signal }: Surroundings,
+): Promise<IndexedModel[]> {
+  const { shown, storageUri = "" } = options;
+  const { scheme } = location;
+  if (scheme === "https" || scheme === "oci" || scheme === "file" || scheme === "pvc") {
+    const what = `${shown}: ${scheme}:// can't be listed, so it can't be a repository of many models`;
+    throw new StorageError("invalid", `${what}; use a folder, a claim, or an object store`);
+  }
+  const context = contextOf(options, { environment, signal });
+  try {
+    const store = await openStore(location, environment, context);
+    const { key } = location;
+    const prefix = key === "" || key.endsWith("/") ? key : `${key}/`;
+    const files = selectFiles(await listObjects(store, prefix, context, FILES_MAX), prefix, shown);
+    const [uri = "", query] = storageUri.split("?", 2);
+    const uriOf = (path: string): string =>
+      `${uri.replace(/\/$/, "")}/${path}${query === undefined ? "" : `?${query}`}`;
+    const indexed = [...files].map(([path, { bytes, tag }]) => ({ path, bytes, tag }));
+    return selectModels(indexed, uriOf, shown);
+  } finally {
+    context.http.close();
+  }
 }
 
 /** The copy of the present state: the one that is there, if nothing changed, or a new one. */

@@ -3,7 +3,7 @@
  * it is; everything else is put below MODEL_DIR, complete or not at all.
  */
 import { isLocalArchive, probeLocal, refuseForeignFile } from "../storage/local.ts";
-import type { RetryNotice } from "../storage/retry.ts";
+import type { RetryNotice, RetryPolicy } from "../storage/retry.ts";
 import { StorageError } from "../storage/storage-error.ts";
 import { parseStorageUri, shownUri } from "../storage/uri.ts";
 import type { StorageLocation } from "../storage/uri.ts";
@@ -36,6 +36,8 @@ export interface ResolveOptions {
   readonly versionPolicy?: VersionPolicy | undefined;
   /** Neither a download nor an unpacked archive may be larger. */
   readonly modelBytesMax: number;
+  /** How often and how soon what failed is tried again; for tests. */
+  readonly policy?: RetryPolicy;
   /** Told of each failed attempt that another one follows. */
   readonly onRetry?: ((notice: RetryNotice) => void) | undefined;
   /** Told when the storage is unavailable and an earlier copy is served instead. */
@@ -102,7 +104,8 @@ export async function readIndex(
   const location = parseStorageUri(storageUri ?? modelDir, insecureHttp);
   const path = selectLocalPath(location, modelDir);
   if (path !== undefined) return readLocalIndex(path, shown);
-  throw new StorageError("invalid", `${shown}: can't be listed, so it can't be a repository`);
+  const { indexRemote } = await import("./remote.ts");
+  return indexRemote(location, { ...options, shown }, { environment, signal });
 }
 
 /** Where a model lies that is already on this machine. */

@@ -22,6 +22,8 @@ export interface UnpackOptions {
   /** Names the archive in messages. */
   readonly shown: string;
   readonly signal: AbortSignal;
+  /** Only what lies in this folder of the archive, without it; the rest isn't even judged. */
+  readonly below?: string | undefined;
 }
 
 /**
@@ -31,7 +33,7 @@ export interface UnpackOptions {
 export async function unpack(
   source: AsyncIterable<Uint8Array>,
   compression: TarCompression,
-  { into, budget, shown, signal }: UnpackOptions,
+  { into, budget, shown, signal, below }: UnpackOptions,
 ): Promise<void> {
   const refuse = (why: string): StorageError => new StorageError("invalid", `${shown}: ${why}`);
   const parser = extract();
@@ -40,7 +42,7 @@ export async function unpack(
   const steps: Duplex[] = [...decompress(compression, ratio), parser as unknown as Duplex];
   const ends = await Promise.allSettled([
     pipeline([Readable.from(source), ...steps], { signal }),
-    placeAll(parser as AsyncIterable<Entry>, placing),
+    placeAll(parser as AsyncIterable<Entry>, placing, below),
   ]);
   signal.throwIfAborted();
   const causes = ends.flatMap((end) => (end.status === "rejected" ? [end.reason as unknown] : []));
@@ -78,9 +80,18 @@ interface Entry extends AsyncIterable<Uint8Array> {
   resume(): unknown;
 }
 
-async function placeAll(parser: AsyncIterable<Entry>, placing: Placing): Promise<void> {
+async function placeAll(
+  parser: AsyncIterable<Entry>,
+  placing: Placing,
+  below: string | undefined,
+): Promise<void> {
   for await (const entry of parser) {
-    const { name, type } = entry.header;
+    const { type } = entry.header;
+    const name = below === undefined ? entry.header.name : nameBelow(entry.header.name, below);
+    if (name === undefined) {
+      entry.resume();
+      continue;
+    }
     if (type === "directory") {
       await placing.folder(name);
       entry.resume();
@@ -90,6 +101,12 @@ async function placeAll(parser: AsyncIterable<Entry>, placing: Placing): Promise
       placing.refuseKind(name, type ?? "special entry");
     }
   }
+}
+
+/** A name without the folder that it begins with; undefined if it begins with another. */
+function nameBelow(name: string, folder: string): string | undefined {
+  const bare = name.replace(/^(\.?\/)+/, "");
+  return bare.startsWith(`${folder}/`) ? bare.slice(folder.length + 1) || "." : undefined;
 }
 
 /** What the decompressor and the parser throw, told apart. */

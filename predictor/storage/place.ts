@@ -103,7 +103,7 @@ export async function makeFolder(path: string): Promise<void> {
 /** A tar file says only behind its first name that it is one. */
 const HEAD_BYTES = 512;
 
-interface Peeked {
+export interface Peeked {
   readonly head: Buffer;
   /** Everything, the head included. */
   readonly all: AsyncIterable<Uint8Array>;
@@ -111,7 +111,8 @@ interface Peeked {
   readonly close: () => Promise<void>;
 }
 
-async function peek(body: AsyncIterable<Uint8Array>): Promise<Peeked> {
+/** The first bytes of a stream, and the whole of it. */
+export async function peek(body: AsyncIterable<Uint8Array>): Promise<Peeked> {
   const rest = body[Symbol.asyncIterator]();
   const seen: Uint8Array[] = [];
   let bytes = 0;

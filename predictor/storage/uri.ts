@@ -1,6 +1,10 @@
 import { isAbsolute } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { parseAzUrl } from "./az-settings.ts";
+import type { AzLocation } from "./az-settings.ts";
+import type { HfLocation } from "./hf-store.ts";
+import type { OciLocation } from "./oci-origin.ts";
 import { StorageError, printable } from "./storage-error.ts";
 
 /** Where a model lies, as its URI says it; docs/runtime-contract.md, part Storage. */
@@ -8,10 +12,15 @@ export type StorageLocation =
   | { readonly scheme: "file"; readonly path: string }
   | { readonly scheme: "pvc"; readonly claim: string; readonly path: string }
   | { readonly scheme: "https"; readonly url: URL }
-  | { readonly scheme: "s3"; readonly bucket: string; readonly key: string };
+  | { readonly scheme: "s3"; readonly bucket: string; readonly key: string }
+  | { readonly scheme: "gs"; readonly bucket: string; readonly key: string }
+  | ({ readonly scheme: "az" } & AzLocation)
+  | ({ readonly scheme: "hf" } & HfLocation)
+  | ({ readonly scheme: "oci" } & OciLocation);
 
 const URI_LENGTH_MAX = 2048;
-const SUPPORTED = "supported are file://, pvc://, https://, s3:// and absolute paths";
+const SUPPORTED =
+  "supported are s3://, gs://, az://, https://, hf://, oci://, pvc://, file:// and absolute paths";
 
 /**
  * Reads a storage URI. Throws StorageError "invalid" with what is wrong with it.
@@ -34,9 +43,16 @@ export function parseStorageUri(uri: string, insecureHttp = false): StorageLocat
     case "pvc":
       return parseClaim(rest, refuse);
     case "s3":
-      return parseBucket(rest, refuse);
+    case "gs":
+      return parseBucket(scheme, rest, refuse);
+    case "az":
+      return { scheme: "az", ...parseContainer(rest, refuse) };
+    case "hf":
+      return { scheme: "hf", ...parseHub(rest, refuse) };
+    case "oci":
+      return { scheme: "oci", ...parseArtefact(rest, refuse) };
     case "https":
-      return { scheme: "https", url: parseUrl(`${scheme}://${rest}`, refuse) };
+      return parseWeb(parseUrl(`${scheme}://${rest}`, refuse));
     case "http":
       if (insecureHttp) return { scheme: "https", url: parseUrl(`${scheme}://${rest}`, refuse) };
       throw refuse("http:// is open to forgery on its way; use https://");
@@ -72,14 +88,63 @@ function parseClaim(rest: string, refuse: Refuse): StorageLocation {
   return { scheme: "pvc", claim, path: segments.filter((segment) => segment !== "").join("/") };
 }
 
-function parseBucket(rest: string, refuse: Refuse): StorageLocation {
+function parseBucket(scheme: "s3" | "gs", rest: string, refuse: Refuse): StorageLocation {
   const [bucket = "", ...segments] = rest.split("/");
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/.test(bucket)) {
-    throw refuse("names no bucket; write s3://BUCKET/KEY");
+    throw refuse(`names no bucket; write ${scheme}://BUCKET/KEY`);
   }
+  return { scheme, bucket, key: keyOf(segments, refuse) };
+}
+
+function keyOf(segments: readonly string[], refuse: Refuse): string {
   refuseDotSegments(segments, refuse);
   if (segments.slice(0, -1).includes("")) throw refuse("holds an empty segment (//); remove it");
-  return { scheme: "s3", bucket, key: segments.join("/") };
+  return segments.join("/");
+}
+
+function parseContainer(rest: string, refuse: Refuse): AzLocation {
+  const [container = "", ...segments] = rest.split("/");
+  if (!/^(\$root|\$web|[a-z0-9](-?[a-z0-9]){2,62})$/.test(container)) {
+    throw refuse("names no container; write az://CONTAINER/PATH, and set AZURE_STORAGE_ACCOUNT");
+  }
+  const key = keyOf(segments, refuse);
+  return { account: undefined, endpoint: undefined, container, key, sas: undefined };
+}
+
+/** hf://ORGANISATION/REPOSITORY[@REVISION]/PATH; KServe writes the revision behind a colon. */
+function parseHub(rest: string, refuse: Refuse): HfLocation {
+  const [organisation = "", named = "", ...segments] = rest.split("/");
+  const [, name = "", revision = "main"] = /^([^@:]+)(?:[@:](.+))?$/.exec(named) ?? [];
+  const part = /^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$/;
+  if (!part.test(organisation) || !part.test(name) || !/^[\w.%-]{1,128}$/.test(revision)) {
+    throw refuse("names no repository; write hf://ORGANISATION/REPOSITORY@REVISION/PATH");
+  }
+  const decoded = revision.replaceAll("%2F", "/").replaceAll("%2f", "/");
+  return {
+    repository: `${organisation}/${name}`,
+    revision: decoded,
+    key: keyOf(segments, refuse),
+  };
+}
+
+/** oci://REGISTRY/REPOSITORY[:TAG|@DIGEST]. */
+function parseArtefact(rest: string, refuse: Refuse): OciLocation {
+  const match =
+    /^([A-Za-z0-9.-]+(?::\d{1,5})?)\/([a-z0-9._/-]+?)(?::([\w][\w.-]{0,127}))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(
+      rest,
+    );
+  const [, host = "", repository = "", tag = "latest", digest] = match ?? [];
+  if (match === null || !/^[a-z0-9]+([._/-]+[a-z0-9]+)*$/.test(repository)) {
+    throw refuse("names no artefact; write oci://REGISTRY/REPOSITORY:TAG or @sha256:DIGEST");
+  }
+  const registry = host === "docker.io" ? "registry-1.docker.io" : host.toLowerCase();
+  return { registry, repository, reference: digest ?? tag };
+}
+
+/** A web address; one of Azure's own is a blob or a folder of blobs. */
+function parseWeb(url: URL): StorageLocation {
+  const blob = parseAzUrl(url);
+  return blob === undefined ? { scheme: "https", url } : { scheme: "az", ...blob };
 }
 
 function refuseDotSegments(segments: readonly string[], refuse: Refuse): void {
