@@ -11,7 +11,9 @@ import { createProgress } from "../go/progress.ts";
 
 const INSTALL_TIMEOUT_MS = 600_000;
 
-/** The folder of an installed package, installed first if need be; rejects with npm's last lines. */
+/**
+ * The folder of an installed package, installed first if need be; rejects with npm's last lines.
+ */
 export async function ensureNpmTool(name: string, version: string): Promise<string> {
   const folder = join(cacheFolder(), "npm", `${name}-${version}`);
   const installed = join(folder, "node_modules", name);

@@ -21,8 +21,11 @@ async function start(root: string): Promise<TestStore> {
     command: process.execPath,
     args: (port) => [
       program,
-      ...["--blobHost", "127.0.0.1", "--blobPort", String(port)],
-      ...["--location", join(root, "azurite"), "--skipApiVersionCheck", "--disableTelemetry"],
+      "--blobHost=127.0.0.1",
+      `--blobPort=${port}`,
+      `--location=${join(root, "azurite")}`,
+      "--skipApiVersionCheck",
+      "--disableTelemetry",
     ],
     environment: () => ({ AZURITE_ACCOUNTS: `${account}:${key.toString("base64")}` }),
     listening: /successfully listens/,

@@ -23,8 +23,12 @@ async function start(root: string): Promise<TestStore> {
   const server = await startProgram({
     command,
     args: (port) => [
-      ...["-scheme", "http", "-host", "127.0.0.1", "-port", String(port)],
-      ...["-backend", "memory", "-data", data, "-public-host", `127.0.0.1:${port}`],
+      "-scheme=http",
+      "-host=127.0.0.1",
+      `-port=${port}`,
+      "-backend=memory",
+      `-data=${data}`,
+      `-public-host=127.0.0.1:${port}`,
     ],
     listening: /server started/,
   });

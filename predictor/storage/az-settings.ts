@@ -1,4 +1,6 @@
-/** Account, endpoint and credentials of Azure Blob Storage, by the variables of Azure's own tools. */
+/**
+ * Account, endpoint and credentials of Azure Blob Storage, by the variables of Azure's own tools.
+ */
 import type { Variables } from "./s3-settings.ts";
 import { StorageError } from "./storage-error.ts";
 
@@ -31,7 +33,10 @@ export interface AzSettings {
   readonly credentials: AzCredentials;
 }
 
-/** Chooses: a signature of the address, a key, a signature, an identity, or none. Throws StorageError. */
+/**
+ * Chooses: a signature of the address, a key, a signature, an identity, or none. Throws
+ * StorageError.
+ */
 export function selectAzSettings(
   location: AzLocation,
   variables: Variables,
@@ -85,8 +90,17 @@ export function parseAzUrl(url: URL): AzLocation | undefined {
   const account = /^([a-z0-9]{3,24})\.blob\.core\.(windows\.net|chinacloudapi\.cn)$/.exec(
     url.hostname,
   )?.[1];
-  const [container = "", ...segments] = decodeURIComponent(url.pathname).slice(1).split("/");
+  const [container = "", ...segments] = decoded(url.pathname).slice(1).split("/");
   if (account === undefined || container === "") return undefined;
   const sas = url.searchParams.has("sig") ? url.search.slice(1) : undefined;
   return { account, endpoint: new URL(url.origin), container, key: segments.join("/"), sas };
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    // A stray % is legal in a URL.
+    return path;
+  }
 }

@@ -12,9 +12,9 @@ const GOOGLE_KEYS = ["gcloud-application-credentials.json", "key.json"];
 const DOCKER_FILES = [".dockerconfigjson", "config.json"];
 
 /**
- * The environment, and below it the files of STORAGE_CREDENTIALS_DIR (or AWS_CREDENTIALS_DIR): those
- * named like variables are variables; a Google key and a Docker configuration are found by their
- * names. Empty variables count as unset. Rejects with StorageError.
+ * The environment, and below it the files of STORAGE_CREDENTIALS_DIR (or AWS_CREDENTIALS_DIR):
+ * those named like variables are variables; a Google key and a Docker configuration are found by
+ * their names. Empty variables count as unset. Rejects with StorageError.
  */
 export async function readCredentials(environment: Variables): Promise<Variables> {
   const folder = environment["STORAGE_CREDENTIALS_DIR"] || environment["AWS_CREDENTIALS_DIR"];

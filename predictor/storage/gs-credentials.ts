@@ -1,7 +1,7 @@
 /**
- * Tokens for Google Cloud Storage: of a service account's key (a signed JWT is exchanged for one), of
- * the metadata server (workload identity, a node's own account), or none.
- * Source: RFC 7523; https://developers.google.com/identity/protocols/oauth2/service-account
+ * Tokens for Google Cloud Storage: of a service account's key (a signed JWT is exchanged for one),
+ * of the metadata server (workload identity, a node's own account), or none. Source: RFC 7523;
+ * https://developers.google.com/identity/protocols/oauth2/service-account
  */
 import { createSign } from "node:crypto";
 import { readFile } from "node:fs/promises";

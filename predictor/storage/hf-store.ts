@@ -1,6 +1,6 @@
 /**
- * A repository of a Hugging Face hub as object store: its tree API, and the addresses that resolve to
- * files. All at one commit, so that no download mixes two states.
+ * A repository of a Hugging Face hub as object store: its tree API, and the addresses that resolve
+ * to files. All at one commit, so that no download mixes two states.
  */
 import type { HttpClient, HttpReply, HttpRequest } from "./http-client.ts";
 import { fieldsOf, listOf, readJson, textOf } from "./json.ts";

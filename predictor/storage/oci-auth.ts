@@ -76,7 +76,7 @@ export async function authorize(
   },
 ): Promise<string | undefined> {
   const { http, registry, shown, signal } = how;
-  const challenge = String(reply.headers["www-authenticate"] ?? "");
+  const challenge = reply.headers["www-authenticate"] ?? "";
   reply.body.destroy();
   const basic = login === undefined ? undefined : `Basic ${login}`;
   if (/^basic\b/i.test(challenge)) return basic;

@@ -13,8 +13,8 @@ export interface Remedies {
 }
 
 /**
- * The error to throw for a reply that was not wanted: TransientError if another attempt may succeed.
- * `read` finds the server's own words in its body.
+ * The error to throw for a reply that was not wanted: TransientError if another attempt may
+ * succeed. `read` finds the server's own words in its body.
  */
 export async function refusalOf(
   reply: HttpReply,

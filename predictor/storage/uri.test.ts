@@ -22,7 +22,55 @@ describe("parseStorageUri", () => {
       why: "keys are never decoded, so that nothing can hide in them",
     },
   ];
-  for (const { uri, want, why } of accepted) {
+  const digest = `sha256:${"0a".repeat(32)}`;
+  const azure = { scheme: "az", account: undefined, endpoint: undefined, sas: undefined };
+  const stores: readonly { uri: string; want: object; why: string }[] = [
+    { uri: "gs://bkt/a/b", want: { scheme: "gs", bucket: "bkt", key: "a/b" }, why: "Google" },
+    { uri: "az://box/a/b", want: { ...azure, container: "box", key: "a/b" }, why: "Azure" },
+    {
+      uri: "https://acc.blob.core.windows.net/box/a%20b?sp=r&sig=x",
+      want: {
+        scheme: "az",
+        account: "acc",
+        endpoint: new URL("https://acc.blob.core.windows.net/"),
+        container: "box",
+        key: "a b",
+        sas: "sp=r&sig=x",
+      },
+      why: "an address of Azure, as KServe has it",
+    },
+    {
+      uri: "hf://org/name/onnx/model.onnx",
+      want: { scheme: "hf", repository: "org/name", revision: "main", key: "onnx/model.onnx" },
+      why: "a file of a repository",
+    },
+    {
+      uri: "hf://org/name@refs%2Fpr%2F1",
+      want: { scheme: "hf", repository: "org/name", revision: "refs/pr/1", key: "" },
+      why: "a revision with slashes",
+    },
+    {
+      uri: "hf://org/name:v1.0",
+      want: { scheme: "hf", repository: "org/name", revision: "v1.0", key: "" },
+      why: "a revision as KServe writes it",
+    },
+    {
+      uri: "oci://docker.io/org/name",
+      want: {
+        scheme: "oci",
+        registry: "registry-1.docker.io",
+        repository: "org/name",
+        reference: "latest",
+      },
+      why: "where Docker Hub really is",
+    },
+    {
+      uri: `oci://r.example:5000/a/b:v1@${digest}`,
+      want: { scheme: "oci", registry: "r.example:5000", repository: "a/b", reference: digest },
+      why: "a digest says more than a tag",
+    },
+  ];
+  for (const { uri, want, why } of [...accepted, ...stores]) {
     it(`reads ${uri}: ${why}`, () => assert.deepEqual(parseStorageUri(uri), want));
   }
 
@@ -44,7 +92,14 @@ describe("parseStorageUri", () => {
     { uri: "s3://bkt/a\nb", says: /control character/, why: "would forge log lines" },
     { uri: "s3://bkt/a\u0000b", says: /control character/, why: "C strings end there" },
     { uri: "models/iris", says: /absolute path/, why: "relative to what?" },
-    { uri: "gs://bucket/x", says: /gs:\/\/ is not supported/, why: "another store" },
+    { uri: "ftp://bucket/x", says: /ftp:\/\/ is not supported/, why: "another store" },
+    { uri: "gs://bkt/a/../b", says: /segment \. or \.\./, why: "leaves the prefix" },
+    { uri: "az://Nope_/x", says: /names no container/, why: "no name of Azure's" },
+    { uri: "hf://only", says: /names no repository/, why: "no organisation" },
+    { uri: "hf://org/..@main/x", says: /names no repository/, why: "leaves the organisation" },
+    { uri: "oci://registry", says: /names no artefact/, why: "no repository" },
+    { uri: "oci://r.example/a/../b", says: /names no artefact/, why: "leaves the repository" },
+    { uri: "oci://r.example/a@sha256:12", says: /names no artefact/, why: "half a digest" },
     { uri: "javascript://x", says: /not supported/, why: "nonsense" },
     { uri: "file://host/a", says: /names a host/, why: "no network file system" },
     { uri: "file:///a%2Fb", says: /no file URL/, why: "an encoded slash is ambiguous" },

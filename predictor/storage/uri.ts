@@ -127,14 +127,18 @@ function parseHub(rest: string, refuse: Refuse): HfLocation {
   };
 }
 
+const REGISTRY = /^[A-Za-z0-9.-]+(:\d{1,5})?$/;
+/** Of the distribution specification. */
+const COMPONENT = /^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*$/;
+const REFERENCE = /^([^:@]+)(?::(\w[\w.-]{0,127}))?(?:@(sha256:[0-9a-f]{64}))?$/;
+
 /** oci://REGISTRY/REPOSITORY[:TAG|@DIGEST]. */
 function parseArtefact(rest: string, refuse: Refuse): OciLocation {
-  const match =
-    /^([A-Za-z0-9.-]+(?::\d{1,5})?)\/([a-z0-9._/-]+?)(?::([\w][\w.-]{0,127}))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(
-      rest,
-    );
-  const [, host = "", repository = "", tag = "latest", digest] = match ?? [];
-  if (match === null || !/^[a-z0-9]+([._/-]+[a-z0-9]+)*$/.test(repository)) {
+  const slash = rest.indexOf("/");
+  const host = rest.slice(0, Math.max(0, slash));
+  const [, repository = "", tag = "latest", digest] = REFERENCE.exec(rest.slice(slash + 1)) ?? [];
+  const named = repository.split("/").every((component) => COMPONENT.test(component));
+  if (!REGISTRY.test(host) || !named) {
     throw refuse("names no artefact; write oci://REGISTRY/REPOSITORY:TAG or @sha256:DIGEST");
   }
   const registry = host === "docker.io" ? "registry-1.docker.io" : host.toLowerCase();
