@@ -482,7 +482,7 @@ export interface ModelSpec {
    */
   readonly storageUri?: string
   /**
-   * Protocol that clients speak: v2 (Open Inference Protocol) or v1. The onnx runtime always answers both.
+   * Protocol that clients speak: v2 (Open Inference Protocol) or v1; grpc-v2 is gRPC, h2c at the service's port. The onnxruntime runtime answers v1 and v2 with each.
    */
   readonly protocolVersion?: ("v1" | "v2" | "grpc-v1" | "grpc-v2")
   /**
@@ -814,7 +814,7 @@ export interface PredictorExtension {
    */
   readonly storageUri?: string
   /**
-   * Protocol that clients speak: v2 (Open Inference Protocol) or v1. The onnx runtime always answers both.
+   * Protocol that clients speak: v2 (Open Inference Protocol) or v1; grpc-v2 is gRPC, h2c at the service's port. The onnxruntime runtime answers v1 and v2 with each.
    */
   readonly protocolVersion?: ("v1" | "v2" | "grpc-v1" | "grpc-v2")
   /**

@@ -209,7 +209,7 @@ export function builtInRuntimes(
 export function ownRuntime(image: string): ServingRuntimeSpec {
   return {
     supportedModelFormats: formats("onnx 1", 1),
-    protocolVersions: ["v1", "v2"],
+    protocolVersions: ["v1", "v2", "grpc-v2"],
     containers: [{ name: PREDICTOR_CONTAINER, image }],
   };
 }

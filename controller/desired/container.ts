@@ -39,9 +39,11 @@ export function modelContainer(input: {
   readonly defaults: PredictorDefaults;
 }): KnativeServiceContainer {
   const { metadata, model, mount, defaults } = input;
+  const grpc = model.protocolVersion === "grpc-v2";
   const environment = {
     MODEL_NAME: metadata.name,
     ...mount.env,
+    ...(grpc ? { PROTOCOL: "grpc-v2" } : {}),
     ...predictorEnvironment(input.predictor, metadata),
   };
   return {
@@ -55,7 +57,8 @@ export function modelContainer(input: {
       ...Object.entries(environment).map(([name, value]) => ({ name, value })),
       ...environmentOf(model.env),
     ],
-    ports: [{ containerPort: PREDICTOR_PORT, name: "http1" }],
+    // One port for both: by this name Knative speaks HTTP/2 to it, and HTTP/1.1 to whoever asks so.
+    ports: [{ containerPort: PREDICTOR_PORT, name: grpc ? "h2c" : "http1" }],
     resources: model.resources ?? defaults.resources,
     // No period: Knative's queue-proxy then asks every few milliseconds, which is what a cold start
     // waits for.
