@@ -3,7 +3,8 @@ import { randomUUID } from "node:crypto";
 import type { KubeConfig } from "@kubernetes/client-node";
 import type { Logger } from "pino";
 import { NODE } from "./api/kinds.ts";
-import type { Config } from "./config.ts";
+import { inferenceServiceKinds } from "./api/kserve.ts";
+import { type Config, ConfigError } from "./config.ts";
 import type { Node } from "./desired/nodes.ts";
 import { systemClock } from "./kube/clock.ts";
 import { createCluster, type KubeCluster } from "./kube/cluster.ts";
@@ -16,6 +17,7 @@ import type { Outcome as Requeue } from "./kube/workers.ts";
 import type { Metrics } from "./ops/metrics.ts";
 import { startOpsServer } from "./ops/server.ts";
 import type { Outcome } from "./outcome.ts";
+import { kserveHindrance } from "./kserve-owner.ts";
 import { reconcile, type ReconcileContext } from "./reconcile.ts";
 import { createMeter } from "./rollout/metrics.ts";
 import { runtimeKinds } from "./runtimes.ts";
@@ -42,7 +44,10 @@ export interface App {
 const CONTROLLER = "inferenceservice";
 const LEASE = "pilotlight-controller";
 
-/** Starts everything. Rejects when the endpoints' port cannot be had. */
+/**
+ * Starts everything. Rejects when the endpoints' port cannot be had, and with ConfigError when
+ * KServe's group is asked for where KServe is.
+ */
 export async function startApp(options: AppOptions): Promise<App> {
   const { config, log, metrics } = options;
   const client = (): KubeHttp =>
@@ -52,6 +57,11 @@ export async function startApp(options: AppOptions): Promise<App> {
       metrics,
     });
   const http = client();
+  const hindrance = config.kserveCompatibility ? await kserveHindrance(http) : undefined;
+  if (hindrance !== undefined) {
+    await http.close();
+    throw new ConfigError(hindrance);
+  }
   // A client of its own: a stuck connection of the others must not cost the lease.
   const leaseHttp = client();
   const elector = config.leaderElection.enabled ? electorOf(options, leaseHttp) : undefined;
@@ -63,7 +73,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     metrics,
     ...(elector === undefined ? {} : { fence: elector }),
   });
-  reportStatus(cluster, metrics);
+  reportStatus(cluster, metrics, inferenceServiceKinds(config.kserveCompatibility));
   const meter = createMeter();
   const queue = new WorkQueue({ name: CONTROLLER, metrics });
   metrics.observeQueue(queue);
@@ -126,7 +136,8 @@ async function reconcileKey(
     {
       ...parts,
       defaults: config.predictor,
-      runtimes: { ...config.runtimes, kinds: runtimeKinds(config.watchNamespaces) },
+      runtimes: { ...config.runtimes, kinds: runtimeKinds(config) },
+      kserveCompatibility: config.kserveCompatibility,
       knativeNamespace: config.knativeNamespace,
       now: () => new Date(),
     },

@@ -1,6 +1,6 @@
 /** The Knative Services of an InferenceService: written, deleted, and told from other people's. */
 import type { InferenceService } from "./api/inferenceservice.gen.ts";
-import { INFERENCE_SERVICE, KNATIVE_SERVICE } from "./api/kinds.ts";
+import { KNATIVE_SERVICE } from "./api/kinds.ts";
 import type { KnativeService } from "./api/knative-service.gen.ts";
 import {
   type ComponentName,
@@ -116,7 +116,8 @@ function isOwnedBy(child: KubeObject, isvc: InferenceService): boolean {
 function nameConflict(foreign: KubeObject, isvc: InferenceService): Refusal {
   const { name, namespace, ownerReferences } = foreign.metadata;
   const predecessor = ownerReferences?.some(
-    (owner) => owner.kind === INFERENCE_SERVICE.kind && owner.name === isvc.metadata.name,
+    ({ apiVersion, kind, name: owner }) =>
+      apiVersion === isvc.apiVersion && kind === isvc.kind && owner === isvc.metadata.name,
   );
   return predecessor === true
     ? terminating(foreign)

@@ -19,6 +19,8 @@ export interface Config {
   readonly watchNamespaces: readonly string[];
   /** Namespace of Knative Serving's ConfigMaps. */
   readonly knativeNamespace: string;
+  /** Whether KServe's group (serving.kserve.io) is served as well. */
+  readonly kserveCompatibility: boolean;
   readonly workers: number;
   readonly leaderElection: {
     readonly enabled: boolean;
@@ -74,6 +76,10 @@ export function readConfig(environment: Environment): Config {
   if (!["true", "false"].includes(election)) {
     mistakes.push(`LEADER_ELECTION must be true or false, not "${election}"`);
   }
+  const compatibility = environment["KSERVE_COMPATIBILITY"] || "false";
+  if (!["true", "false"].includes(compatibility)) {
+    mistakes.push(`KSERVE_COMPATIBILITY must be true or false, not "${compatibility}"`);
+  }
   const settings = readSettings(environment["CONFIG_FILE"], mistakes);
   const predictor = readPredictor(environment, settings, mistakes);
   const config: Config = {
@@ -82,6 +88,7 @@ export function readConfig(environment: Environment): Config {
     logLevel,
     watchNamespaces: list(environment["WATCH_NAMESPACES"]),
     knativeNamespace: environment["KNATIVE_NAMESPACE"] || "knative-serving",
+    kserveCompatibility: compatibility === "true",
     workers: number("WORKERS", 8, [1, 64]),
     leaderElection: {
       enabled: election === "true",

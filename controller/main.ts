@@ -59,6 +59,6 @@ void main().then(
   },
   (error: unknown) => {
     process.stderr.write(`the controller cannot go on: ${String(error)}\n`);
-    process.exitCode = EX_SOFTWARE;
+    process.exitCode = error instanceof ConfigError ? EX_USAGE : EX_SOFTWARE;
   },
 );

@@ -4,11 +4,12 @@
  * does may be done twice, or half, and done again.
  */
 import type { InferenceService, InferenceServiceStatus } from "./api/inferenceservice.gen.ts";
-import { CONFIG_MAP, INFERENCE_SERVICE, KNATIVE_REVISION, POD } from "./api/kinds.ts";
+import { CONFIG_MAP, KNATIVE_REVISION, POD } from "./api/kinds.ts";
 import type { KnativeRevision } from "./api/knative-revision.gen.ts";
 import { LABEL_INFERENCE_SERVICE } from "./api/names.ts";
 import { applyServices, ownedServices } from "./children.ts";
-import type { Cluster, KubeObject } from "./cluster.ts";
+import { inferenceServiceKinds, isOfKServe, KSERVE_MIN_REPLICAS } from "./api/kserve.ts";
+import type { Cluster, Kind, KubeObject } from "./cluster.ts";
 import type { RuntimeUpdates } from "./desired/builtin-runtimes.ts";
 import type { PredictorDefaults } from "./desired/container.ts";
 import { type Desired, desired } from "./desired/desired.ts";
@@ -32,6 +33,8 @@ export interface ReconcileContext {
     readonly builtIn: readonly Runtime[];
     readonly updates: RuntimeUpdates;
   };
+  /** Whether InferenceServices of KServe's group are served as well. */
+  readonly kserveCompatibility: boolean;
   readonly knativeNamespace: string;
   /** Undefined when they are not known. */
   readonly nodes?: readonly Node[] | undefined;
@@ -59,12 +62,27 @@ export async function reconcile(
   name: string,
 ): Promise<Outcome> {
   const { cluster } = context;
-  const isvc = cluster.get<InferenceService>(INFERENCE_SERVICE, namespace, name);
-  if (isvc === undefined || isvc.metadata.deletionTimestamp !== undefined) {
+  let outcome: Outcome = SETTLED;
+  for (const kind of inferenceServiceKinds(context.kserveCompatibility)) {
+    const isvc = cluster.get<InferenceService>(kind, namespace, name);
     // Owner references take the children along; a finalizer would only be one more thing that can
     // get stuck.
-    return SETTLED;
+    if (isvc !== undefined && isvc.metadata.deletionTimestamp === undefined) {
+      // Of two kinds with one name, one has the children, and the other is told so.
+      const next = await reconcileOne(context, kind, isvc);
+      outcome = outcome.kind === "waiting" ? outcome : next;
+    }
   }
+  return outcome;
+}
+
+async function reconcileOne(
+  context: ReconcileContext,
+  kind: Kind,
+  isvc: InferenceService,
+): Promise<Outcome> {
+  const { cluster } = context;
+  const { namespace = "" } = isvc.metadata;
   const live = ownedServices(cluster, isvc);
   const wanted = desired({
     isvc,
@@ -72,6 +90,7 @@ export async function reconcile(
     defaults: context.defaults,
     runtimes: runtimesFor(cluster, namespace, context.runtimes.kinds, context.runtimes.builtIn),
     runtimeUpdates: context.runtimes.updates,
+    minReplicas: isOfKServe(isvc) ? KSERVE_MIN_REPLICAS : 0,
     live,
   });
   // A refused change leaves what serves as it is.
@@ -80,7 +99,7 @@ export async function reconcile(
     ? { refusal: wanted, services: live }
     : await applyServices(cluster, isvc, servicesOf(rolled));
   const warnings = isRefusal(wanted) ? [] : wanted.warnings;
-  await writeStatus(context, isvc, {
+  await writeStatus(context, kind, isvc, {
     ...children,
     warnings,
     ...(isRefusal(wanted) ? {} : { rolled, ...stateOf(wanted) }),
@@ -100,6 +119,7 @@ function stateOf({ effective, stopped }: Desired): Pick<Observation, "effective"
 
 async function writeStatus(
   { cluster, now, nodes }: ReconcileContext,
+  kind: Kind,
   isvc: InferenceService,
   found: Pick<
     Observation,
@@ -107,8 +127,8 @@ async function writeStatus(
   >,
 ): Promise<void> {
   const { namespace = "", name, uid } = isvc.metadata;
-  const mine = <T extends KubeObject>(kind: typeof POD): readonly T[] =>
-    cluster.labelled<T>(kind, namespace, LABEL_INFERENCE_SERVICE, name);
+  const mine = <T extends KubeObject>(of: Kind): readonly T[] =>
+    cluster.labelled<T>(of, namespace, LABEL_INFERENCE_SERVICE, name);
   const status: InferenceServiceStatus = observe({
     isvc,
     ...found,
@@ -122,13 +142,12 @@ async function writeStatus(
   if (sameStatus(isvc.status, status)) {
     return;
   }
-  const { apiVersion, kind } = INFERENCE_SERVICE;
   // The uid makes this a write to that very object: one deleted and made again meanwhile is left
   // alone.
   const metadata = { name, namespace, ...(uid === undefined ? {} : { uid }) };
-  await cluster.applyStatus(INFERENCE_SERVICE, {
-    apiVersion,
-    kind,
+  await cluster.applyStatus(kind, {
+    apiVersion: kind.apiVersion,
+    kind: kind.kind,
     metadata,
     status,
   } as KubeObject);

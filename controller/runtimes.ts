@@ -1,5 +1,6 @@
 /** The runtimes that an InferenceService may be served by: the cluster's and the program's. */
 import { CLUSTER_SERVING_RUNTIME, SERVING_RUNTIME } from "./api/kinds.ts";
+import { kserveKind } from "./api/kserve.ts";
 import type { ServingRuntime } from "./api/servingruntime.gen.ts";
 import type { Cache, Kind } from "./cluster.ts";
 import { builtInRuntimes, type BuiltInSettings } from "./desired/builtin-runtimes.ts";
@@ -23,10 +24,15 @@ export interface RuntimeKinds {
 }
 
 /** A controller that may look into some namespaces alone sees no cluster-wide ones. */
-export function runtimeKinds(watchNamespaces: readonly string[]): RuntimeKinds {
+export function runtimeKinds(scope: {
+  readonly watchNamespaces: readonly string[];
+  readonly kserveCompatibility: boolean;
+}): RuntimeKinds {
+  const both = (kind: Kind): readonly Kind[] =>
+    scope.kserveCompatibility ? [kind, kserveKind(kind)] : [kind];
   return {
-    namespaced: [SERVING_RUNTIME],
-    cluster: watchNamespaces.length === 0 ? [CLUSTER_SERVING_RUNTIME] : [],
+    namespaced: both(SERVING_RUNTIME),
+    cluster: scope.watchNamespaces.length === 0 ? both(CLUSTER_SERVING_RUNTIME) : [],
   };
 }
 

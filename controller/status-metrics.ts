@@ -3,7 +3,7 @@
  * same.
  */
 import type { InferenceService } from "./api/inferenceservice.gen.ts";
-import { INFERENCE_SERVICE } from "./api/kinds.ts";
+import type { Kind } from "./cluster.ts";
 import type { CacheEvent, KubeCluster } from "./kube/cluster.ts";
 import { condition } from "./observe/conditions.ts";
 import type { Metrics } from "./ops/metrics.ts";
@@ -14,8 +14,14 @@ export type StatusMetrics = Pick<Metrics, "condition" | "becameReady" | "forget"
 const REPORTED = ["Ready", "LatestDeploymentReady"] as const;
 
 /** Subscribes; before cluster.start(). */
-export function reportStatus(cluster: Pick<KubeCluster, "onChange">, metrics: StatusMetrics): void {
-  cluster.onChange(INFERENCE_SERVICE, (event) => reportEvent(event, metrics));
+export function reportStatus(
+  cluster: Pick<KubeCluster, "onChange">,
+  metrics: StatusMetrics,
+  kinds: readonly Kind[],
+): void {
+  for (const kind of kinds) {
+    cluster.onChange(kind, (event) => reportEvent(event, metrics));
+  }
 }
 
 /** What one change of an InferenceService means for its series. */

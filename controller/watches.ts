@@ -2,15 +2,8 @@
  * What the controller watches, how much of it is kept, and which InferenceService each change
  * concerns.
  */
-import {
-  CONFIG_MAP,
-  INFERENCE_SERVICE,
-  KNATIVE_REVISION,
-  KNATIVE_SERVICE,
-  NODE,
-  POD,
-  SERVING_RUNTIME,
-} from "./api/kinds.ts";
+import { CONFIG_MAP, KNATIVE_REVISION, KNATIVE_SERVICE, NODE, POD } from "./api/kinds.ts";
+import { inferenceServiceKinds } from "./api/kserve.ts";
 import type { InferenceService } from "./api/inferenceservice.gen.ts";
 import { LABEL_INFERENCE_SERVICE } from "./api/names.ts";
 import type { Cache, KubeObject } from "./cluster.ts";
@@ -26,6 +19,8 @@ export interface Scope {
   /** Empty means all namespaces. */
   readonly watchNamespaces: readonly string[];
   readonly knativeNamespace: string;
+  /** Whether KServe's group is served as well. */
+  readonly kserveCompatibility: boolean;
 }
 
 /**
@@ -33,14 +28,15 @@ export interface Scope {
  * namespace.
  */
 export function watchedKinds(scope: Scope): readonly WatchedKind[] {
+  const runtimes = runtimeKinds(scope);
   const children = {
     labelSelector: LABEL_INFERENCE_SERVICE,
     indexLabels: [LABEL_INFERENCE_SERVICE],
   };
   const everywhere: readonly WatchedKind[] = [
-    { kind: INFERENCE_SERVICE },
+    ...inferenceServiceKinds(scope.kserveCompatibility).map((kind) => ({ kind })),
     // Optional: a chart of before has no definition of theirs, and Helm never upgrades crds/ alone.
-    { kind: SERVING_RUNTIME, optional: true },
+    ...runtimes.namespaced.map((kind) => ({ kind, optional: true })),
     { kind: KNATIVE_SERVICE, ...children, optional: true },
     { kind: KNATIVE_REVISION, ...children, optional: true },
     { kind: POD, ...children, transform: (object) => slimPod(object) },
@@ -51,10 +47,9 @@ export function watchedKinds(scope: Scope): readonly WatchedKind[] {
       : scope.watchNamespaces.flatMap((namespace) =>
           everywhere.map((watched) => ({ ...watched, namespace })),
         );
-  const clusterWide = runtimeKinds(scope.watchNamespaces).cluster;
   return [
     ...scoped,
-    ...clusterWide.map((kind) => ({ kind, optional: true })),
+    ...runtimes.cluster.map((kind) => ({ kind, optional: true })),
     { kind: CONFIG_MAP, namespace: scope.knativeNamespace },
     ...(seesNodes(scope)
       ? [{ kind: NODE, optional: true, transform: (object: Node) => slimNode(object) }]
@@ -69,15 +64,19 @@ function seesNodes(scope: Scope): boolean {
 
 /** Keys (`namespace/name`) of the InferenceServices that a changed object concerns. */
 export function watchMappings(cache: Cache, scope: Scope): readonly WatchMapping[] {
+  const kinds = inferenceServiceKinds(scope.kserveCompatibility);
+  const runtimes = runtimeKinds(scope);
+  const all = (namespace?: string): readonly InferenceService[] =>
+    kinds.flatMap((kind) => cache.list<InferenceService>(kind, namespace));
   const byLabel = ({ metadata }: KubeObject): readonly string[] => {
     const name = metadata.labels?.[LABEL_INFERENCE_SERVICE];
     return name === undefined ? [] : [`${metadata.namespace ?? ""}/${name}`];
   };
   return [
-    { kind: INFERENCE_SERVICE, keys: (object) => [keyOf(object)] },
-    ...[SERVING_RUNTIME, ...runtimeKinds(scope.watchNamespaces).cluster].map((kind) => ({
+    ...kinds.map((kind) => ({ kind, keys: (object: KubeObject) => [keyOf(object)] })),
+    ...[...runtimes.namespaced, ...runtimes.cluster].map((kind) => ({
       kind,
-      keys: (object: KubeObject) => runtimeUsers(cache, object),
+      keys: (object: KubeObject) => runtimeUsers(all(object.metadata.namespace)),
     })),
     { kind: KNATIVE_SERVICE, keys: byLabel },
     { kind: KNATIVE_REVISION, keys: byLabel },
@@ -85,15 +84,13 @@ export function watchMappings(cache: Cache, scope: Scope): readonly WatchMapping
     {
       kind: CONFIG_MAP,
       // A flag that was switched concerns whoever was refused for it, and everybody else as well.
-      keys: ({ metadata }) =>
-        KNATIVE_CONFIG_MAPS.includes(metadata.name) ? cache.list(INFERENCE_SERVICE).map(keyOf) : [],
+      keys: ({ metadata }) => (KNATIVE_CONFIG_MAPS.includes(metadata.name) ? all().map(keyOf) : []),
     },
     ...(seesNodes(scope)
       ? [
           {
             kind: NODE,
-            keys: () =>
-              cache.list<InferenceService>(INFERENCE_SERVICE).filter(isUnschedulable).map(keyOf),
+            keys: () => all().filter(isUnschedulable).map(keyOf),
           },
         ]
       : []),
@@ -104,11 +101,8 @@ export function watchMappings(cache: Cache, scope: Scope): readonly WatchMapping
  * Who runs on a runtime, or could: every InferenceService with a model where the runtime can be
  * seen. Which of them it is for, and whether anything comes of it, is desired/'s to say.
  */
-function runtimeUsers(cache: Cache, { metadata }: KubeObject): readonly string[] {
-  return cache
-    .list<InferenceService>(INFERENCE_SERVICE, metadata.namespace)
-    .filter(({ spec }) => modelOf(spec.predictor) !== undefined)
-    .map(keyOf);
+function runtimeUsers(all: readonly InferenceService[]): readonly string[] {
+  return all.filter(({ spec }) => modelOf(spec.predictor) !== undefined).map(keyOf);
 }
 
 function keyOf({ metadata }: KubeObject): string {

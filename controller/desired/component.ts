@@ -4,7 +4,12 @@
  * ComponentRequest into another.
  */
 import type { InferenceService, PredictorSpec } from "../api/inferenceservice.gen.ts";
-import { INFERENCE_SERVICE, KNATIVE_SERVICE } from "../api/kinds.ts";
+import { KNATIVE_SERVICE } from "../api/kinds.ts";
+import {
+  isOfKServe,
+  LABEL_KSERVE_COMPONENT,
+  LABEL_KSERVE_INFERENCE_SERVICE,
+} from "../api/kserve.ts";
 import type { KnativeService, KnativeServicePodSpec } from "../api/knative-service.gen.ts";
 import {
   type ComponentName,
@@ -66,12 +71,15 @@ export function componentService(
   const labels = {
     [LABEL_INFERENCE_SERVICE]: metadata.name,
     [LABEL_COMPONENT]: component,
+    ...(isOfKServe(isvc)
+      ? { [LABEL_KSERVE_INFERENCE_SERVICE]: metadata.name, [LABEL_KSERVE_COMPONENT]: component }
+      : {}),
   };
   return {
     apiVersion: KNATIVE_SERVICE.apiVersion,
     kind: KNATIVE_SERVICE.kind,
     metadata: {
-      ...childMetadata(metadata, componentServiceName(metadata.name, component)),
+      ...childMetadata(isvc, componentServiceName(metadata.name, component)),
       labels: { ...serviceLabels(metadata), ...labels },
       annotations: { ...serviceAnnotations(metadata), ...request.serviceAnnotations },
     },
@@ -91,16 +99,17 @@ export function componentService(
   };
 }
 
-function childMetadata(owner: ObjectMeta, name: string): ObjectMeta {
+function childMetadata(owner: InferenceService, name: string): ObjectMeta {
+  const { metadata } = owner;
   return {
     name,
-    ...(owner.namespace === undefined ? {} : { namespace: owner.namespace }),
+    ...(metadata.namespace === undefined ? {} : { namespace: metadata.namespace }),
     ownerReferences: [
       {
-        apiVersion: INFERENCE_SERVICE.apiVersion,
-        kind: INFERENCE_SERVICE.kind,
-        name: owner.name,
-        uid: owner.uid ?? "",
+        apiVersion: owner.apiVersion,
+        kind: owner.kind,
+        name: metadata.name,
+        uid: metadata.uid ?? "",
         controller: true,
         blockOwnerDeletion: true,
       },

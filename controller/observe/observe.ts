@@ -28,6 +28,7 @@ import type { Warning } from "../desired/warning.ts";
 import { lastColdStart } from "./cold-start.ts";
 import { componentStatus } from "./component-status.ts";
 import { condition, conditions, type Verdict } from "./conditions.ts";
+import { kserveConditions } from "./kserve-conditions.ts";
 import { modelStatus } from "./model-status.ts";
 import type { Pod } from "./pods.ts";
 import { runtimeStatus } from "./runtime-status.ts";
@@ -80,6 +81,7 @@ export function observe(observation: Observation): InferenceServiceStatus {
   const verdicts = [
     whole("Ready", parts, ({ ready }) => ready),
     ...parts.map(({ view, ready }) => ({ type: readyType(view.component), ...ready })),
+    ...kserveConditions(isvc, parts[0]?.view),
     latest,
     ...rolloutVerdict(rollout),
     ...(observation.stopped === true ? stopped(latest) : abnormal(parts, latest, rollout)),

@@ -85,16 +85,21 @@ runtimes:
   {{- toYaml .Values.runtimes | nindent 2 }}
 {{- end -}}
 
+{{/* The groups whose kinds are served. */}}
+{{- define "pilotlight.groups" -}}
+[pilotlight.dev{{ if .Values.compatibility.kserve }}, serving.kserve.io{{ end }}]
+{{- end -}}
+
 {{/* What the controller may do where InferenceServices are: the rules of its ClusterRole or Roles. */}}
 {{- define "pilotlight.rules" -}}
-- apiGroups: [pilotlight.dev]
+- apiGroups: {{ include "pilotlight.groups" . }}
   resources: [inferenceservices, servingruntimes]
   verbs: [get, list, watch]
-- apiGroups: [pilotlight.dev]
+- apiGroups: {{ include "pilotlight.groups" . }}
   resources: [inferenceservices/status]
   verbs: [patch]
 # Owner references that block the owner's deletion need it where OwnerReferencesPermissionEnforcement is on.
-- apiGroups: [pilotlight.dev]
+- apiGroups: {{ include "pilotlight.groups" . }}
   resources: [inferenceservices/finalizers]
   verbs: [update]
 - apiGroups: [serving.knative.dev]
@@ -120,6 +125,12 @@ runtimes:
 
 {{/* Combinations that each key's own schema cannot refuse. */}}
 {{- define "pilotlight.check" -}}
+{{- if .Values.compatibility.kserve -}}
+{{- $found := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" "inferenceservices.serving.kserve.io" -}}
+{{- if and $found (ne (dig "metadata" "labels" "app.kubernetes.io/part-of" "" $found) "pilotlight") -}}
+{{- fail "compatibility.kserve is true, but KServe is installed: inferenceservices.serving.kserve.io belongs to it. Two controllers would undo each other's work: uninstall KServe first, or set compatibility.kserve=false and use pilotlight.dev" -}}
+{{- end -}}
+{{- end -}}
 {{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) -}}
 {{- fail (printf "replicaCount is %d and leaderElection.enabled is false: the pods would undo each other's writes. Set leaderElection.enabled=true or replicaCount=1" (int .Values.replicaCount)) -}}
 {{- end -}}
