@@ -12,6 +12,8 @@ export interface ProgramOptions {
   readonly command: string;
   readonly args: (port: number) => readonly string[];
   readonly environment?: (port: number) => Readonly<Record<string, string>>;
+  /** Done before the start: a file of settings, say. */
+  readonly prepare?: () => Promise<void>;
   /** What it says once it listens. */
   readonly listening: RegExp;
 }
@@ -19,6 +21,7 @@ export interface ProgramOptions {
 /** Starts it on a free port of the loopback interface; resolves once it says that it listens. */
 export async function startProgram(options: ProgramOptions): Promise<Program> {
   const { command, args, environment, listening } = options;
+  await options.prepare?.();
   const port = await freePort();
   const env = { PATH: process.env["PATH"], ...environment?.(port) };
   const child = spawn(command, [...args(port)], { env, stdio: ["ignore", "pipe", "pipe"] });
