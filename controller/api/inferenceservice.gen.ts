@@ -482,6 +482,10 @@ export interface ModelSpec {
    */
   readonly storageUri?: string
   /**
+   * What a model in a Hugging Face folder does: its clients send texts or pictures, not tensors. Default: what config.json suggests. none: tensors.
+   */
+  readonly task?: ("question-answering" | "text-classification" | "token-classification" | "feature-extraction" | "fill-mask" | "image-classification" | "text-generation" | "text2text-generation" | "summarization" | "translation" | "none")
+  /**
    * Protocol that clients speak: v2 (Open Inference Protocol) or v1; grpc-v2 is gRPC, h2c at the service's port. The onnxruntime runtime answers v1 and v2 with each.
    */
   readonly protocolVersion?: ("v1" | "v2" | "grpc-v1" | "grpc-v2")

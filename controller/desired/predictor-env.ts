@@ -12,6 +12,7 @@ export function predictorEnvironment(predictor: PredictorSpec, metadata: ObjectM
       ? {}
       : { CONTAINER_CONCURRENCY: String(containerConcurrency) }),
     ...(timeout === undefined ? {} : { REQUEST_TIMEOUT_SECONDS: String(timeout) }),
+    ...(predictor.model?.task === undefined ? {} : { MODEL_TASK: predictor.model.task }),
     ...batcherEnvironment(predictor.batcher),
     ...loggerEnvironment(predictor.logger, metadata),
   };

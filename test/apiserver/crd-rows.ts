@@ -122,6 +122,7 @@ export const MODEL_EXAMPLE: Fields = {
       modelFormat: { name: "onnx", version: "1" },
       storageUri: "s3://models/iris",
       storage,
+      task: "question-answering",
       protocolVersion: "v2",
       runtime: "onnxruntime",
       runtimeVersion: "1.0",

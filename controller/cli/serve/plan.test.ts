@@ -77,6 +77,11 @@ describe("planService", () => {
     });
   }
 
+  it("tells the predictor the model's task", () => {
+    const { env } = plan({ model: { ...model, task: "fill-mask" } });
+    assert.deepEqual(env, { MODEL_TASK: "fill-mask" });
+  });
+
   it("leaves /opt/pilotlight where it is when it is there", () => {
     const storageUri = "file:///opt/pilotlight/examples/iris/model";
     const inImage = { ...facts, fileExists: () => true };

@@ -104,7 +104,7 @@ export function planService(isvc: InferenceService, facts: Facts): Planned {
       namespace: isvc.metadata.namespace ?? "default",
       modelName: isvc.metadata.name,
       storageUri: storage.uri,
-      env: { ...threads(model), ...env.values },
+      env: { ...threads(model), ...taskOf(model), ...env.values },
       args: model.args ?? [],
       scale: {
         ...planTarget(isvc),
@@ -306,6 +306,10 @@ function threads(model: ModelSpec): Readonly<Record<string, string>> {
   }
   const cpus = Number(match[1]) / (match[2] === "m" ? 1000 : 1);
   return { INTRA_OP_NUM_THREADS: String(Math.max(1, Math.ceil(cpus))) };
+}
+
+function taskOf({ task }: ModelSpec): Readonly<Record<string, string>> {
+  return task === undefined ? {} : { MODEL_TASK: task };
 }
 
 function deviceNotices(model: ModelSpec, accelerator: Accelerator | undefined): string[] {
