@@ -2,6 +2,7 @@
 const benchmarks: Readonly<Record<string, () => Promise<{ main(args: string[]): Promise<void> }>>> =
   {
     predictor: async () => import("./predictor/predictor.ts"),
+    batching: async () => import("./predictor/batching.ts"),
     coldstart: async () => import("./coldstart/main.ts"),
     zipf: async () => import("./zipf/main.ts"),
     "executor-spike": async () => import("./predictor/executor-spike.ts"),

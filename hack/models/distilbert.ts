@@ -3,12 +3,10 @@
  * 254 MiB. The weights are random but always the same; the time of a run doesn't depend on them.
  * Laid out as Hugging Face exports it, so that onnxruntime fuses what it fuses there.
  */
-import { createWriteStream, existsSync, mkdirSync, renameSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
-import { finished } from "node:stream/promises";
-import { dataType, model, node, tensor, value } from "./onnx.ts";
-import type { Attribute, Message } from "./onnx.ts";
+import { cachedModel } from "./cache.ts";
+import { Net } from "./net.ts";
+import { dataType, model, node, value } from "./onnx.ts";
+import type { Message } from "./onnx.ts";
 
 export type Shape = {
   layers: number;
@@ -27,61 +25,6 @@ export const distilbert: Shape = {
   words: 30_522,
   positions: 512,
 };
-
-class Net {
-  readonly nodes: Message[] = [];
-  readonly initializers: Message[] = [];
-  #names = 0;
-  #seed = 1;
-
-  /** A node with one output, whose name it returns. */
-  add(operator: string, inputs: string[], attributes: Record<string, Attribute> = {}): string {
-    const name = `${operator}_${this.#names++}`;
-    this.nodes.push(node(operator, inputs, [name], attributes));
-    return name;
-  }
-
-  floats(values: Float32Array<ArrayBuffer>, dims: number[]): string {
-    const name = `weight_${this.#names++}`;
-    this.initializers.push(tensor(name, "FLOAT", dims, values));
-    return name;
-  }
-
-  integers(values: bigint[], dims = [values.length]): string {
-    const name = `constant_${this.#names++}`;
-    this.initializers.push(tensor(name, "INT64", dims, BigInt64Array.from(values)));
-    return name;
-  }
-
-  scalar = (number: number): string => this.floats(Float32Array.of(number), []);
-  constant = (size: number, number: number): string =>
-    this.floats(new Float32Array(size).fill(number), [size]);
-
-  /** Uniform with a standard deviation of 0.02, by xorshift32. */
-  random(dims: number[]): string {
-    const values = new Float32Array(dims.reduce((product, dim) => product * dim, 1));
-    const scale = (0.02 * Math.sqrt(3)) / 2 ** 31;
-    let state = (this.#seed++ * 2_654_435_761) | 0;
-    for (let index = 0; index < values.length; index++) {
-      state ^= state << 13;
-      state ^= state >>> 17;
-      state ^= state << 5;
-      values[index] = state * scale;
-    }
-    return this.floats(values, dims);
-  }
-
-  linear(input: string, from: number, to: number): string {
-    const product = this.add("MatMul", [input, this.random([from, to])]);
-    return this.add("Add", [product, this.constant(to, 0)]);
-  }
-
-  norm(input: string, width: number): string {
-    const [scale, shift] = [this.constant(width, 1), this.constant(width, 0)];
-    const attributes = { axis: -1, epsilon: { float: 1e-12 } };
-    return this.add("LayerNormalization", [input, scale, shift], attributes);
-  }
-}
 
 function embed(net: Net, { words, positions, width }: Shape): string {
   const tokens = net.add("Gather", [net.random([words, width]), "input_ids"], { axis: 0 });
@@ -151,16 +94,7 @@ export function distilbertModel(shape: Shape): Message {
 
 /** The model's path in the user's cache, written on the first call: 254 MiB are not for git. */
 export async function cachedDistilbert(): Promise<string> {
-  const folder = join(homedir(), ".cache", "pilotlight", "models");
-  const path = join(folder, "distilbert.onnx");
-  if (existsSync(path)) return path;
-  mkdirSync(folder, { recursive: true });
-  const unfinished = `${path}.${process.pid}`;
-  const stream = createWriteStream(unfinished);
-  for (const chunk of distilbertModel(distilbert).chunks) stream.write(chunk);
-  await finished(stream.end());
-  renameSync(unfinished, path);
-  return path;
+  return cachedModel("distilbert", () => distilbertModel(distilbert));
 }
 
 if (import.meta.main) process.stdout.write(`${await cachedDistilbert()}\n`);

@@ -31,7 +31,9 @@ const everyType: readonly (readonly [name: string, type: DataType])[] = [
   ["BYTES", "STRING"],
 ];
 
-/** An input `in_X` [batch, n] and the same as output `out_X`, for each datatype X of the protocol. */
+/**
+ * An input `in_X` [batch, n] and the same as output `out_X`, for each datatype X of the protocol.
+ */
 export function everyTypeModel(): Uint8Array {
   return toBytes(
     model({
@@ -99,7 +101,9 @@ export function lookupModel(table: readonly number[] = [0, 10, 20, 30]): Uint8Ar
   );
 }
 
-/** Gives 0 for the ids 0, and fails for any other by a fault of its own: clients are answered 500. */
+/**
+ * Gives 0 for the ids 0, and fails for any other by a fault of its own: clients are answered 500.
+ */
 export function failingModel(): Uint8Array {
   return toBytes(
     model({

@@ -8,7 +8,7 @@ import { applyLoad } from "./load.ts";
 import type { Measured } from "./load.ts";
 import { startServer } from "./server.ts";
 import { shown, summarize } from "./stats.ts";
-import { workloads } from "./workloads.ts";
+import { workloadNamed } from "./workloads.ts";
 import type { Workload } from "./workloads.ts";
 
 const variants = [
@@ -26,8 +26,8 @@ const levels = [1, 8, 32];
 export async function main(args: string[]): Promise<void> {
   const options = { rounds: { type: "string", default: "3" }, model: { type: "string" } } as const;
   const { values } = parseArgs({ args, options });
-  const chosen = (await workloads()).filter(({ name }) => (values.model ?? name) === name);
-  for (const workload of chosen) {
+  for (const name of values.model === undefined ? ["iris", "distilbert"] : [values.model]) {
+    const workload = await workloadNamed(name);
     const cells = await measureRounds(workload, Number(values.rounds));
     print(workload, cells);
   }
@@ -42,7 +42,7 @@ async function measureRounds(workload: Workload, rounds: number): Promise<Cells>
     for (const { name, place, batchSizeMax } of variants) {
       const options = { path: workload.path, threads: usableCpus(), place, batchSizeMax };
       await using server = await startServer("spike-server.ts", options);
-      const target = { port: server.port, path: "/v2/models/m/infer", body: workload.body };
+      const target = { port: server.port, path: "/v2/models/m/infer", bodies: workload.bodies };
       await applyLoad(server, { ...target, connections: 4, ms: workload.ms / 2 });
       for (const connections of levels) {
         const load = { ...target, connections, ms: workload.ms, probe: true };

@@ -10,7 +10,10 @@ import { percentile } from "./stats.ts";
 export type Load = {
   readonly port: number;
   readonly path: string;
-  readonly body: string;
+  /** Sent in turn; each connection begins at another one. */
+  readonly bodies: readonly Uint8Array[];
+  /** Beside the necessary ones. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly connections: number;
   readonly ms: number;
   /** Ask for /v2/health/live all the while, and report how long that took. */
@@ -26,7 +29,8 @@ export type Measured = {
   readonly failures: number;
   /** CPU time of the server per request, in microseconds. */
   readonly cpuUs?: number;
-  /** The slowest health answer, if probed. */
+  /** Of the health answers, if probed. */
+  readonly probeP99?: number;
   readonly probeMaxMs?: number;
 };
 
@@ -39,24 +43,26 @@ export async function applyLoad(server: { pid: number }, load: Load): Promise<Me
 
 async function generate(load: Load): Promise<Measured> {
   const { promise, resolve, reject } = Promise.withResolvers<Measured>();
-  const child = fork(import.meta.filename, [], { stdio: "inherit" });
+  const child = fork(import.meta.filename, [], { stdio: "inherit", serialization: "advanced" });
   child.once("message", (measured) => resolve(measured as Measured));
   child.once("exit", (code) => reject(new Error(`the load generator ended with ${code}`)));
   child.send(load);
   return promise;
 }
 
+/** The bytes of the next request. */
+type Next = () => Buffer;
 type Tally = { latencies: number[]; failures: number };
 
 /** Requests back to back until the end, on a new connection whenever the server drops one. */
-async function hammer(load: Load, request: Buffer, end: number, tally: Tally): Promise<void> {
+async function hammer(port: number, next: Next, end: number, tally: Tally): Promise<void> {
   do {
-    await hammerOnce(load.port, request, end, tally);
+    await hammerOnce(port, next, end, tally);
   } while (performance.now() < end);
 }
 
 /** Requests back to back on one connection; one that is under way at the end is finished. */
-async function hammerOnce(port: number, request: Buffer, end: number, tally: Tally): Promise<void> {
+async function hammerOnce(port: number, next: Next, end: number, tally: Tally): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const socket = connect(port, "127.0.0.1").setNoDelay(true);
   let sentAt = 0;
@@ -67,7 +73,7 @@ async function hammerOnce(port: number, request: Buffer, end: number, tally: Tal
     sentAt = performance.now();
     missing = -1;
     head = "";
-    socket.write(request);
+    socket.write(next());
   };
   socket.once("connect", send);
   socket.once("error", () => {}); // "close" follows
@@ -96,22 +102,33 @@ async function hammerOnce(port: number, request: Buffer, end: number, tally: Tal
   return promise;
 }
 
-function requestBytes(method: string, path: string, body: string): Buffer {
-  const length = Buffer.byteLength(body);
-  return Buffer.from(
-    `${method} ${path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n` +
-      `Content-Length: ${length}\r\n\r\n${body}`,
-  );
+function requestBytes(
+  line: string,
+  body: Uint8Array,
+  headers: Readonly<Record<string, string>> = {},
+): Buffer {
+  const all = { host: "bench", "content-length": String(body.byteLength), ...headers };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  return Buffer.concat([Buffer.from(`${line} HTTP/1.1\r\n${lines.join("")}\r\n`), body]);
 }
 
 async function measure(load: Load): Promise<Measured> {
   const tally: Tally = { latencies: [], failures: 0 };
   const probes: Tally = { latencies: [], failures: 0 };
-  const request = requestBytes("POST", load.path, load.body);
+  const headers = { "content-type": "application/json", ...load.headers };
+  const requests = load.bodies.map((body) => requestBytes(`POST ${load.path}`, body, headers));
+  const empty = Buffer.alloc(0);
+  const nextFrom = (first: number): Next => {
+    let at = first;
+    return () => requests[at++ % requests.length] ?? empty;
+  };
   const started = performance.now();
   const end = started + load.ms;
   const connections = Array.from({ length: load.connections });
-  const work = connections.map(async () => hammer(load, request, end, tally));
+  const work = connections.map(async (_, index) => {
+    const first = Math.floor((index * requests.length) / load.connections);
+    return hammer(load.port, nextFrom(first), end, tally);
+  });
   const asked = load.probe === true ? [probe(load, end, probes)] : [];
   await Promise.all([...work, ...asked]);
   const elapsed = performance.now() - started;
@@ -124,17 +141,22 @@ async function measure(load: Load): Promise<Measured> {
     requests: latencies.length,
     failures: tally.failures,
   };
-  return load.probe === true
-    ? { ...measured, probeMaxMs: Math.max(...probes.latencies) }
-    : measured;
+  if (load.probe !== true) return measured;
+  const probed = Float64Array.from(probes.latencies).sort();
+  return {
+    ...measured,
+    failures: tally.failures + probes.failures,
+    probeP99: percentile(probed, 99),
+    probeMaxMs: probed.at(-1) ?? Number.NaN,
+  };
 }
 
 async function probe(load: Load, end: number, tally: Tally): Promise<void> {
-  const request = requestBytes("GET", "/v2/health/live", "");
+  const request = requestBytes("GET /v2/health/live", Buffer.alloc(0));
   while (performance.now() < end) {
-    await hammer(load, request, 0, tally);
+    await hammer(load.port, () => request, 0, tally);
     const { promise, resolve } = Promise.withResolvers<void>();
-    setTimeout(resolve, 50);
+    setTimeout(resolve, 20);
     await promise;
   }
 }

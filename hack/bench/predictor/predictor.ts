@@ -1,167 +1,83 @@
-/** `npm run bench -- predictor`: ours, a naive server and raw onnxruntime, in the same run. */
-import { execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { cpus, loadavg } from "node:os";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+/**
+ * `npm run bench -- predictor`: ours beside a naive server, other servers and raw onnxruntime, in
+ * the same run. Options: --rounds N (5), --quick (one round), --model iris|distilbert|picture,
+ * --no-peers (without the Python servers). Only a whole run writes docs/results/predictor.json.
+ */
+import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
-import { usableCpus } from "../../../predictor/ops/cpus.ts";
+import { PEERS } from "../../peers/peer.ts";
+import { checksOf } from "./checks.ts";
+import { naive, ours, peer, raw } from "./contestants.ts";
+import type { Contestant } from "./contestants.ts";
+import { footprint } from "./footprint.ts";
 import { applyLoad } from "./load.ts";
-import type { Measured } from "./load.ts";
+import { machine, printChecks, printRows, rowOf, writeResults } from "./report.ts";
+import { measureRounds } from "./rounds.ts";
+import type { Cell } from "./rounds.ts";
 import { startServer } from "./server.ts";
-import type { RunningServer } from "./server.ts";
-import { short, shown, summarize } from "./stats.ts";
-import type { Summary } from "./stats.ts";
-import { workloads } from "./workloads.ts";
+import { short } from "./stats.ts";
+import { workloadNamed } from "./workloads.ts";
 import type { Workload } from "./workloads.ts";
 
-const levels = [1, 8, 32];
-const contestants = ["ours", "naive", "raw"] as const;
-type Contestant = (typeof contestants)[number];
+const models = ["iris", "distilbert", "picture"];
 
-type Row = {
-  model: string;
-  contestant: Contestant;
-  connections: number;
-  perSecond: Summary;
-  p50Ms: Summary;
-  p95Ms: Summary;
-  p99Ms: Summary;
-  cpuUs: Summary;
-  failures: number;
-};
-
-const results = new URL("../../../docs/results/predictor.json", import.meta.url);
-
-/** Prints a table and writes docs/results/predictor.json. */
+/** Prints tables, and writes docs/results/predictor.json. */
 export async function main(args: string[]): Promise<void> {
-  const options = { rounds: { type: "string", default: "5" }, model: { type: "string" } } as const;
-  const { values } = parseArgs({ args, options });
+  const { values } = parseArgs({
+    args,
+    options: {
+      rounds: { type: "string", default: "5" },
+      quick: { type: "boolean", default: false },
+      model: { type: "string" },
+      "no-peers": { type: "boolean", default: false },
+    },
+  });
+  const rounds = values.quick ? 1 : Number(values.rounds);
   const loadBefore = loadavg()[0] ?? 0;
   const ceiling = await generatorCeiling();
-  const rows: Row[] = [];
-  for (const workload of await workloads()) {
-    if ((values.model ?? workload.name) !== workload.name) continue;
-    rows.push(...(await measureRounds(workload, Number(values.rounds))));
+  const memory = await footprint();
+  const cells: Cell[] = [];
+  for (const name of values.model === undefined ? models : [values.model]) {
+    cells.push(...(await measure(await workloadNamed(name), rounds, !values["no-peers"])));
   }
-  const otherLoad = { loadBefore, loadAfter: loadavg()[0] ?? 0 };
-  print(rows, ceiling, loadBefore);
-  if (values.model !== undefined) return; // a part of the results must not replace the whole
-  mkdirSync(new URL(".", results), { recursive: true });
-  const machine = `${cpus().length} x ${cpus()[0]?.model ?? "unknown"}, Node ${process.version}`;
-  const { rounds } = values;
-  writeFileSync(
-    results,
-    `${JSON.stringify({ machine, ...otherLoad, rounds, ceiling, rows }, null, 2)}\n`,
+  const rows = cells.map(rowOf);
+  const checks = checksOf(cells);
+  const write = (line: string): void => void process.stdout.write(`${line}\n`);
+  write(`The load generator alone reaches ${short(ceiling)} requests/s at 32 connections.`);
+  write(`Load average when it began: ${short(loadBefore)}; ${machine()}.`);
+  write(
+    `At rest with iris: ${short(memory.restPssMb)} MB (PSS), ${short(memory.restRssMb)} MB (RSS).`,
   );
+  if (memory.imageMb !== undefined) write(`Image, unpacked: ${short(memory.imageMb)} MB.`);
+  printRows(rows);
+  printChecks(checks);
+  // A part of the results must not replace the whole.
+  if (values.quick || values["no-peers"] || values.model !== undefined) return;
+  const about = { machine: machine(), loadBefore, loadAfter: loadavg()[0] ?? 0, rounds };
+  writeResults("predictor", { ...about, ceiling, memory, checks, rows });
 }
 
 /** What the load generator reaches against a server that does nothing. */
 async function generatorCeiling(): Promise<number> {
   await using server = await startServer("bare-server.ts", {});
-  const load = { port: server.port, path: "/", body: "{}", connections: 32 };
-  await applyLoad(server, { ...load, ms: 1000 });
-  return (await applyLoad(server, { ...load, ms: 3000 })).perSecond;
+  const load = { port: server.port, path: "/", bodies: [Buffer.from("{}")], connections: 32 };
+  await applyLoad(server, { ...load, ms: 500 });
+  return (await applyLoad(server, { ...load, ms: 2000 })).perSecond;
 }
 
-async function measureRounds(workload: Workload, rounds: number): Promise<Row[]> {
-  const cells = new Map<string, Measured[]>();
-  // Round by round over all contestants, so that a noisy minute hits them alike.
-  for (let round = 0; round < rounds; round++) {
-    for (const contestant of contestants) {
-      for (const [connections, measured] of await measureAll(workload, contestant)) {
-        const key = `${contestant}|${connections}`;
-        cells.set(key, [...(cells.get(key) ?? []), measured]);
-      }
-      process.stderr.write(`${workload.name}: round ${round + 1} of ${rounds}, ${contestant}\n`);
-    }
-  }
-  return [...cells].map(([key, measured]) => {
-    const [contestant, connections] = key.split("|");
-    const of = (pick: (each: Measured) => number): Summary => summarize(measured.map(pick));
-    return {
-      model: workload.name,
-      contestant: contestant as Contestant,
-      connections: Number(connections),
-      perSecond: of((each) => each.perSecond),
-      p50Ms: of((each) => each.p50),
-      p95Ms: of((each) => each.p95),
-      p99Ms: of((each) => each.p99),
-      cpuUs: of((each) => each.cpuUs ?? Number.NaN),
-      failures: measured.reduce((sum, each) => sum + each.failures, 0),
-    };
-  });
-}
-
-async function measureAll(
-  workload: Workload,
-  contestant: Contestant,
-): Promise<[connections: number, measured: Measured][]> {
-  if (contestant === "raw") return [[1, rawRun(workload)]];
-  await using server =
-    contestant === "ours" ? await startOurs(workload) : await startNaive(workload);
-  const path = `/v2/models/${workload.name}/infer`;
-  const target = { port: server.port, path, body: workload.body };
-  await applyLoad(server, { ...target, connections: 4, ms: workload.ms / 2 });
-  const measured: [number, Measured][] = [];
-  for (const connections of levels) {
-    const load = { ...target, connections, ms: workload.ms };
-    measured.push([connections, await applyLoad(server, load)]);
-  }
-  return measured;
-}
-
-async function startNaive({ path }: Workload): Promise<RunningServer> {
-  return startServer("naive-server.ts", { path, threads: usableCpus() });
-}
-
-/** The predictor as a pod runs it. */
-async function startOurs({ name, path }: Workload): Promise<RunningServer> {
-  const program = fileURLToPath(new URL("../../../predictor/main.ts", import.meta.url));
-  const flags = ["--port=0", "--host=127.0.0.1", `--model-name=${name}`, `--storage-uri=${path}`];
-  const child = spawn(process.execPath, [program, ...flags], {
-    stdio: ["ignore", "pipe", "inherit"],
-    env: { PATH: process.env["PATH"] },
-  });
-  const ended = once(child, "exit");
-  for await (const line of createInterface(child.stdout)) {
-    const { message, port } = JSON.parse(line) as { message: string; port?: number };
-    if (message !== "serving" || port === undefined) continue;
-    child.stdout.resume();
-    return {
-      port,
-      pid: child.pid ?? 0,
-      [Symbol.asyncDispose]: async () => {
-        child.kill("SIGTERM");
-        await ended;
-      },
-    };
-  }
-  throw new Error("the predictor ended before it served");
-}
-
-/** One run after another without any server: the floor that no server gets under. */
-function rawRun({ path, body, ms }: Workload): Measured {
-  const program = fileURLToPath(new URL("raw-run.ts", import.meta.url));
-  const input = JSON.stringify({ path, body, ms, threads: usableCpus() });
-  return JSON.parse(
-    execFileSync(process.execPath, [program, input], { encoding: "utf8" }),
-  ) as Measured;
-}
-
-function print(rows: readonly Row[], ceiling: number, loadBefore: number): void {
-  const write = (line: string): void => void process.stdout.write(`${line}\n`);
-  write(`The load generator alone reaches ${short(ceiling)} requests/s at 32 connections.`);
-  write(`Load average when it began: ${short(loadBefore)} on ${cpus().length} CPUs.`);
-  write("Medians of interleaved rounds (lowest–highest).\n");
-  write("| model | server | connections | requests/s | P50 ms | P95 ms | P99 ms | CPU µs |");
-  write("|---|---|---|---|---|---|---|---|");
-  for (const row of rows) {
-    const columns = [row.perSecond, row.p50Ms, row.p95Ms, row.p99Ms, row.cpuUs]
-      .map(shown)
-      .join(" | ");
-    write(`| ${row.model} | ${row.contestant} | ${row.connections} | ${columns} |`);
-    if (row.failures > 0) write(`  !! ${row.failures} requests failed`);
-  }
+async function measure(workload: Workload, rounds: number, withPeers: boolean): Promise<Cell[]> {
+  const { name: model, ms } = workload;
+  await using stack = new AsyncDisposableStack();
+  const contestants: Contestant[] = [];
+  const enter = async (started: Promise<Contestant>): Promise<void> => {
+    contestants.push(stack.use(await started));
+  };
+  await enter(ours(workload));
+  if (model !== "picture") await enter(naive(workload));
+  if (model !== "iris") await enter(raw(workload));
+  else if (withPeers) for (const name of PEERS) await enter(peer(name, workload));
+  const levels = model === "iris" ? [1, 32] : [1, 8];
+  // Awaited here: with the function's end the servers end.
+  const cells = await measureRounds(contestants, { model, levels, rounds, ms });
+  return cells;
 }

@@ -4,6 +4,7 @@
  * a worker thread, and no isolation at all. Only the place of the session differs.
  */
 import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../../../predictor/batch/port.ts";
 import type { RunOutcome, RunPort } from "../../../predictor/batch/port.ts";
@@ -22,7 +23,7 @@ import { announce, serverOptions } from "./server.ts";
 export type SpikeOptions = {
   readonly path: string;
   readonly threads: number;
-  readonly place: "child" | "worker" | "thread";
+  readonly place: "child" | "worker" | "thread" | "accelerator";
   readonly batchSizeMax: number;
 };
 
@@ -52,6 +53,22 @@ async function inThread(options: SpikeOptions): Promise<Placed> {
     executor: executorOf(async (...work) => session.run(...work)),
     signature: session.signature,
   };
+}
+
+/** What a run on the stand-in for an accelerator takes, whatever is in it. */
+const acceleratorMs = 10;
+
+/**
+ * A stand-in for an accelerator, which this machine hasn't: results come from the session in the
+ * thread, and each run takes a fixed time more, that of launching kernels and moving tensors.
+ */
+async function onAccelerator(options: SpikeOptions): Promise<Placed> {
+  const session = await sessionOf(options);
+  const run: Run = async (...work) => {
+    await delay(acceleratorMs);
+    return session.run(...work);
+  };
+  return { executor: executorOf(run), signature: session.signature };
 }
 
 async function inWorker(options: SpikeOptions): Promise<Placed> {
@@ -89,7 +106,12 @@ function executorOf(run: Run): Executor {
 }
 
 async function serve(options: SpikeOptions): Promise<void> {
-  const places = { child: inChild, worker: inWorker, thread: inThread };
+  const places = {
+    child: inChild,
+    worker: inWorker,
+    thread: inThread,
+    accelerator: onAccelerator,
+  };
   const { executor, signature } = await places[options.place](options);
   const metrics = createMetrics();
   const limits = {

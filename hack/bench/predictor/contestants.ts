@@ -1,0 +1,111 @@
+/** Who is measured: our predictor, a naive server, other servers, and onnxruntime alone. */
+import { fork, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { usableCpus } from "../../../predictor/ops/cpus.ts";
+import { startPeer } from "../../peers/peer.ts";
+import type { PeerName } from "../../peers/peer.ts";
+import { applyLoad } from "./load.ts";
+import type { Measured } from "./load.ts";
+import type { RawOptions, RawOrder } from "./raw-server.ts";
+import { startServer } from "./server.ts";
+import type { RunningServer } from "./server.ts";
+import type { Workload } from "./workloads.ts";
+
+export type Contestant = AsyncDisposable & {
+  readonly name: string;
+  /** The process, for its memory. */
+  readonly pid: number;
+  measure(connections: number, ms: number): Promise<Measured>;
+};
+
+/** A running server as a contestant. Health is asked for during the load of ours alone. */
+export function served(name: string, server: RunningServer, workload: Workload): Contestant {
+  const { bodies, headers = {} } = workload;
+  const path = `/v2/models/${workload.name}/infer`;
+  const target = { port: server.port, path, bodies, headers };
+  return {
+    name,
+    pid: server.pid,
+    measure: async (connections, ms) =>
+      applyLoad(server, { ...target, connections, ms, probe: name === "ours" }),
+    [Symbol.asyncDispose]: async () => server[Symbol.asyncDispose](),
+  };
+}
+
+/** The predictor as a pod runs it, with more in its environment. */
+export async function startOurs(
+  workload: Pick<Workload, "name" | "path">,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<RunningServer> {
+  const { name, path } = workload;
+  const program = fileURLToPath(new URL("../../../predictor/main.ts", import.meta.url));
+  const flags = ["--port=0", "--host=127.0.0.1", `--model-name=${name}`, `--storage-uri=${path}`];
+  const child = spawn(process.execPath, [program, ...flags], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { PATH: process.env["PATH"], ...environment },
+  });
+  const ended = once(child, "exit");
+  for await (const line of createInterface(child.stdout)) {
+    const { message, port } = JSON.parse(line) as { message: string; port?: number };
+    if (message !== "serving" || port === undefined) continue;
+    child.stdout.resume();
+    return {
+      port,
+      pid: child.pid ?? 0,
+      [Symbol.asyncDispose]: async () => {
+        child.kill("SIGTERM");
+        await ended;
+      },
+    };
+  }
+  throw new Error("the predictor ended before it served");
+}
+
+/** Our predictor as a contestant. */
+export async function ours(workload: Workload): Promise<Contestant> {
+  return served("ours", await startOurs(workload), workload);
+}
+
+/** Express with the session in its thread, on the same Node. */
+export async function naive(workload: Workload): Promise<Contestant> {
+  const { path } = workload;
+  const server = await startServer("naive-server.ts", { path, threads: usableCpus() });
+  return served("naive", server, workload);
+}
+
+/** Another server, tuned for a model that takes microseconds. */
+export async function peer(name: PeerName, workload: Workload): Promise<Contestant> {
+  const { name: modelName, path: modelPath } = workload;
+  const started = await startPeer(name, { modelName, modelPath, inline: true });
+  const server = {
+    port: Number(new URL(started.url).port),
+    pid: started.pid,
+    [Symbol.asyncDispose]: async () => started.stop(),
+  };
+  return served(`${name} ${started.version}`, server, workload);
+}
+
+/** onnxruntime without a server. */
+export async function raw(workload: Workload): Promise<Contestant> {
+  const options: RawOptions = { workload: workload.name, threads: usableCpus() };
+  const program = fileURLToPath(new URL("raw-server.ts", import.meta.url));
+  const child = fork(program, [JSON.stringify(options)], { stdio: "inherit" });
+  const ended = once(child, "exit");
+  await once(child, "message");
+  return {
+    name: "raw",
+    pid: child.pid ?? 0,
+    measure: async (connections, ms) => {
+      const order: RawOrder = { ms, callers: connections };
+      child.send(order);
+      const [measured] = await once(child, "message");
+      return measured as Measured;
+    },
+    [Symbol.asyncDispose]: async () => {
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}

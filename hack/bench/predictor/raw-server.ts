@@ -1,0 +1,72 @@
+/**
+ * onnxruntime alone, by its public interface: the request's tensors run back to back, in a process
+ * of its own, whenever it's told to. What eight callers would see, one after the other, follows
+ * from the same runs: each waits for the seven before.
+ */
+import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import { importRuntime, openSession } from "../../../predictor/executor/session.ts";
+import { headerLengthHeader, parseHeaderLength } from "../../../predictor/protocol/binary.ts";
+import { decodeInfer } from "../../../predictor/protocol/infer.ts";
+import { viewOf } from "../../../predictor/protocol/tensor.ts";
+import { datatypes } from "../../../predictor/protocol/datatypes.ts";
+import type { Measured } from "./load.ts";
+import { announce, serverOptions } from "./server.ts";
+import { percentile } from "./stats.ts";
+import { workloadNamed } from "./workloads.ts";
+
+export type RawOptions = { readonly workload: string; readonly threads: number };
+export type RawOrder = { readonly ms: number; readonly callers: number };
+
+const { workload, threads } = serverOptions<RawOptions>();
+const { path, bodies, headers } = await workloadNamed(workload);
+const feeds = await feedsOf();
+const session = await InferenceSession.create(path, {
+  intraOpNumThreads: threads,
+  interOpNumThreads: 1,
+  executionProviders: ["cpu"],
+});
+const outputs = session.outputNames.filter((_, index) => session.outputMetadata[index]?.isTensor);
+
+/** The tensors of the request, by the predictor's own decoder. */
+async function feedsOf(): Promise<Record<string, OrtTensor>> {
+  const options = { path, threads: 1, optimization: "basic" } as const;
+  const decoder = await openSession(await importRuntime(), options);
+  const bytes = Uint8Array.from(bodies[0] ?? []);
+  const headerLength = parseHeaderLength(headers?.[headerLengthHeader], bytes.byteLength);
+  const { inputs } = decodeInfer(bytes, decoder.signature, headerLength);
+  await decoder.release();
+  const tensors = inputs.map((input) => {
+    const { onnx } = datatypes[input.datatype];
+    const values = viewOf(input) as never;
+    return [input.name, new OrtTensor(onnx as never, values, input.shape)] as const;
+  });
+  return Object.fromEntries(tensors);
+}
+
+async function measure({ ms, callers }: RawOrder): Promise<Measured> {
+  const ends: number[] = [];
+  const before = process.cpuUsage();
+  const started = performance.now();
+  for (let now = started; now < started + ms; now = performance.now()) {
+    await session.run(feeds, outputs);
+    ends.push(performance.now());
+  }
+  const { user, system } = process.cpuUsage(before);
+  const latencies = ends.map((end, index) => end - (ends[index - callers] ?? started));
+  const ascending = Float64Array.from(latencies).sort();
+  return {
+    perSecond: (ends.length / ((ends.at(-1) ?? started) - started)) * 1000,
+    p50: percentile(ascending, 50),
+    p95: percentile(ascending, 95),
+    p99: percentile(ascending, 99),
+    requests: ends.length,
+    failures: 0,
+    cpuUs: (user + system) / ends.length,
+  };
+}
+
+for (let warm = 0; warm < 3; warm++) await session.run(feeds, outputs);
+process.on("message", (order) => {
+  void measure(order as RawOrder).then((measured) => process.send?.(measured));
+});
+announce(0);
