@@ -34,6 +34,27 @@ const COMMANDS: ReadonlyMap<string, Entry> = new Map([
       load: async () => (await import("./check/command.ts")).checkCommand,
     },
   ],
+  [
+    "status",
+    {
+      summary: "say how an InferenceService is, and what ails its pods",
+      load: async () => (await import("./rollouts/status.ts")).statusCommand,
+    },
+  ],
+  [
+    "history",
+    {
+      summary: "list the revisions: what served when, who applied it, what became of it",
+      load: async () => (await import("./rollouts/history.ts")).historyCommand,
+    },
+  ],
+  [
+    "rollback",
+    {
+      summary: "give all requests back to the revision before, or to one that is named",
+      load: async () => (await import("./rollouts/rollback.ts")).rollbackCommand,
+    },
+  ],
 ]);
 
 /**

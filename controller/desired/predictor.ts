@@ -8,6 +8,7 @@ import { checkContainer } from "./containers.ts";
 import { customContainers, customPod, onlyOurs } from "./custom.ts";
 import type { DesiredInput } from "./desired.ts";
 import { modelOf, type NamedModel } from "./framework.ts";
+import { recreated } from "./recreate.ts";
 import { isRefusal, type Refusal } from "./refusal.ts";
 import { pinRuntime, pinText } from "./runtime-pin.ts";
 import { runtimeServer } from "./runtime-server.ts";
@@ -32,7 +33,10 @@ export function predictorRequest(input: DesiredInput): ComponentRequest | Refusa
     return server;
   }
   const request = accelerated(
-    { component: "predictor", extension: predictor, ...server, traffic: traffic() },
+    recreated(
+      { component: "predictor", extension: predictor, ...server, traffic: traffic() },
+      predictor.rollout,
+    ),
     predictor.accelerator,
   );
   return isRefusal(request)

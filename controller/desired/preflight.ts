@@ -149,8 +149,8 @@ function zeroInitialScaleForbidden({ annotations, facts }: Subject): string | un
   const forbidden = facts.autoscaler?.allowZeroInitialScale === false;
   const fix = { "allow-zero-initial-scale": "true" };
   return forbidden && Number(annotations[INITIAL_SCALE] ?? 1) === 0
-    ? `the annotation ${INITIAL_SCALE} is 0, which this cluster's Knative forbids; ` +
-        `leave it out, or: ${patch(facts, "config-autoscaler", fix)}`
+    ? `the annotation ${INITIAL_SCALE} is 0 (strategy Recreate needs it so), which this cluster's Knative forbids; ` +
+        `leave both out, or: ${patch(facts, "config-autoscaler", fix)}`
     : undefined;
 }
 
@@ -199,7 +199,7 @@ function revisionsUntried({ annotations, facts }: Subject): string | undefined {
   const scale = Number(annotations[INITIAL_SCALE] ?? autoscaler?.initialScale ?? 1);
   return scale === 0 && autoscaler?.allowZeroInitialScale === true
     ? `with initial-scale 0 a revision counts as ready before any pod has loaded the model: that it does not load is seen ` +
-        `by the first request; to have it tried: set the annotation ${INITIAL_SCALE} to "1"`
+        `by the first request; to have it tried: set the annotation ${INITIAL_SCALE} to "1" (not with strategy Recreate)`
     : undefined;
 }
 

@@ -29,6 +29,7 @@ import { lastColdStart } from "./cold-start.ts";
 import { componentStatus } from "./component-status.ts";
 import { condition, conditions, type Verdict } from "./conditions.ts";
 import { kserveConditions } from "./kserve-conditions.ts";
+import { history } from "./history.ts";
 import { modelStatus } from "./model-status.ts";
 import type { Pod } from "./pods.ts";
 import { runtimeStatus } from "./runtime-status.ts";
@@ -60,6 +61,8 @@ export interface Observation {
   readonly nodes?: readonly Node[];
   /** How far the revisions of each component are rolled out; absent when nothing was decided. */
   readonly rolled?: PerComponent<Rolled>;
+  /** Digests of models, by revision, as far as their servers told them. */
+  readonly digests?: ReadonlyMap<string, string>;
   /** RFC 3339. */
   readonly now: string;
 }
@@ -121,11 +124,19 @@ function predictorSelector({ metadata }: InferenceService): string {
 
 function ofPredictor(
   { view, ready, latest }: Part,
-  { isvc, now }: Observation,
-): Pick<InferenceServiceStatus, "modelStatus" | "lastColdStart"> {
+  { isvc, rolled, digests, now }: Observation,
+): Pick<InferenceServiceStatus, "modelStatus" | "lastColdStart" | "history"> {
+  const entries = history({
+    isvc,
+    view,
+    rolled: rolled?.predictor,
+    ...(digests === undefined ? {} : { digests }),
+    now,
+  });
   const coldStart = lastColdStart(isvc.status, view.alive);
   return {
     ...(coldStart === undefined ? {} : { lastColdStart: coldStart }),
+    ...(entries.length === 0 ? {} : { history: entries }),
     modelStatus: modelStatus({ view, ready, latest, previous: isvc.status?.modelStatus, now }),
   };
 }
@@ -187,16 +198,16 @@ function abnormal(
   rollout: RolloutStatus | undefined,
 ): readonly Verdict[] {
   const { reason, message } = verdict;
-  const stuck = parts.some(
-    ({ view, latest }) =>
-      view.refusal !== undefined || (latest.status === "False" && view.trouble?.fatal === true),
-  );
-  if (stuck) {
-    return [{ type: "Stalled", status: "True", reason, message }];
-  }
   const rolling = abnormalRollout(rollout);
-  if (rolling?.type === "Stalled") {
+  const refused = parts.some(({ view }) => view.refusal !== undefined);
+  if (rolling?.type === "Stalled" && !refused) {
     return [rolling];
+  }
+  const stuck = parts.some(
+    ({ view, latest }) => latest.status === "False" && view.trouble?.fatal === true,
+  );
+  if (stuck || refused) {
+    return [{ type: "Stalled", status: "True", reason, message }];
   }
   return verdict.status === "True"
     ? [rolling ?? []].flat()

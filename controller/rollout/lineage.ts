@@ -26,7 +26,12 @@ export interface LineageInput {
 
 /** The lineage that the cluster shows. */
 export function lineage({ live, before, onTrial, revisions }: LineageInput): Lineage {
-  const known = before.stable ?? onTrial ?? pinnedRevision(live);
+  if (live === undefined) {
+    return {};
+  }
+  // A service that was deleted and made again has none of the revisions that the status remembers.
+  const exists = revisions.some(({ metadata }) => metadata.name === before.stable);
+  const known = (exists ? before.stable : undefined) ?? onTrial ?? pinnedRevision(live);
   const stable = onTrial ?? pinnedRevision(live) ?? everything(live) ?? known;
   if (stable === undefined) {
     return {};

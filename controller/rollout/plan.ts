@@ -75,7 +75,13 @@ export function planRollout(input: PlanInput): Plan {
 
 function begin({ spec, template }: PlanInput, stable: string): Plan {
   const state: RolloutState = { template, stable, phase: "Progressing", step: 0 };
-  return waiting(state, share(spec, 0), "WaitingForRevision", "the new revision is not up yet");
+  return waiting(state, share(spec, 0), "WaitingForRevision", notUp(spec));
+}
+
+function notUp(spec: RolloutSpec): string {
+  return isRecreate(spec)
+    ? "no pod of the new revision answers yet; without requests and with minReplicas 0 there is none"
+    : "the new revision is not up yet";
 }
 
 function progress(input: PlanInput, state: RolloutState): Plan {
@@ -90,7 +96,7 @@ function progress(input: PlanInput, state: RolloutState): Plan {
     const started = candidate.up && (!isRecreate(spec) || candidate.answering);
     return started
       ? stepped(spec, { ...state, since: rfc3339(nowMs) }, nowMs)
-      : waiting(state, percent, "WaitingForRevision", "the new revision is not up yet");
+      : waiting(state, percent, "WaitingForRevision", notUp(spec));
   }
   return judge(input, state, Date.parse(state.since));
 }

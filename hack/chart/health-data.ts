@@ -185,7 +185,7 @@ export function subjectOf({ given, want }: GoldenTexts): Subject {
   const { status } = parse(want) as { status: Status };
   const metadata = {
     ...inferenceService.metadata,
-    generation: GENERATION,
+    generation: inferenceService.metadata.generation ?? GENERATION,
     creationTimestamp: "2026-11-22T11:00:00Z",
     resourceVersion: "4711",
     uid: "5b0f2a66-4c1f-4c57-9d0e-2f3f4c5d6e7f",

@@ -1,0 +1,164 @@
+/**
+ * status.history: which revision of the predictor served when, who asked for it, and what became of
+ * it. Entries are only ever added and closed: what is known of a revision when it appears (its
+ * generation, its model, its author) is not known later, when the spec says something else.
+ */
+import type { HistoryEntry, InferenceService, RolloutStatus } from "../api/inferenceservice.gen.ts";
+import type { KnativeRevision } from "../api/knative-revision.gen.ts";
+import { LABEL_COMPONENT } from "../api/names.ts";
+import { modelOf } from "../desired/framework.ts";
+import type { Rolled } from "./rollout-status.ts";
+import type { View } from "./view.ts";
+
+/** As many as the CRD admits. */
+export const HISTORY_MAX = 20;
+
+export interface HistoryInput {
+  readonly isvc: InferenceService;
+  /** The predictor's. */
+  readonly view: View;
+  /** Undefined when nothing was decided, because the spec was refused. */
+  readonly rolled: Rolled | undefined;
+  /** Digests of the models, by revision, as far as their servers told them. */
+  readonly digests?: ReadonlyMap<string, string>;
+  /** RFC 3339. */
+  readonly now: string;
+}
+
+/** The history after what is seen now, newest first. */
+export function history(input: HistoryInput): readonly HistoryEntry[] {
+  const { isvc, view, rolled, digests } = input;
+  const before = isvc.status?.history ?? [];
+  if (rolled === undefined) {
+    return before;
+  }
+  return [...appeared(input, before), ...before]
+    .toSorted((a, b) => (a.revision < b.revision ? 1 : -1))
+    .slice(0, HISTORY_MAX)
+    .map((entry) => {
+      const digest = entry.modelDigest ?? digests?.get(entry.revision);
+      const known = digest === undefined ? entry : { ...entry, modelDigest: digest };
+      return closed(known, outcomeOf(known, view, rolled), input.now);
+    });
+}
+
+/** Entries of revisions that have none yet. */
+function appeared(
+  { isvc, view }: HistoryInput,
+  before: readonly HistoryEntry[],
+): readonly HistoryEntry[] {
+  const known = new Set(before.map(({ revision }) => revision));
+  const oldest = before.at(-1)?.revision ?? "";
+  return view.revisions
+    .filter(({ metadata }) => (metadata.labels?.[LABEL_COMPONENT] ?? "predictor") === "predictor")
+    .filter(({ metadata: { name } }) => !known.has(name) && (!isFull(before) || name > oldest))
+    .flatMap((revision) => {
+      const isNewest = revision.metadata.name === view.newest;
+      // Until Knative has seen what was applied, its newest revision may be of the spec before.
+      return isNewest && !view.fresh ? [] : [isNewest ? ofSpec(isvc, revision) : bare(revision)];
+    });
+}
+
+function isFull(entries: readonly HistoryEntry[]): boolean {
+  return entries.length >= HISTORY_MAX;
+}
+
+/** Of the newest revision: it is what the present spec asked for. */
+function ofSpec(isvc: InferenceService, revision: KnativeRevision): HistoryEntry {
+  const { generation } = isvc.metadata;
+  const storageUri = modelOf(isvc.spec.predictor)?.model.storageUri;
+  const { manager, time } = author(isvc) ?? {};
+  return {
+    ...bare(revision),
+    ...(generation === undefined ? {} : { generation }),
+    ...(storageUri === undefined ? {} : { storageUri }),
+    ...(manager === undefined ? {} : { appliedBy: manager }),
+    ...(time === undefined ? {} : { appliedAt: time }),
+  };
+}
+
+/** Of a revision that came and went unseen, or whose entry was lost. */
+function bare({ metadata }: KnativeRevision): HistoryEntry {
+  const { name, creationTimestamp } = metadata;
+  return {
+    revision: name,
+    ...(creationTimestamp === undefined ? {} : { appliedAt: creationTimestamp }),
+    outcome: "Deploying",
+  };
+}
+
+interface ManagedFields {
+  readonly manager?: string;
+  readonly time?: string;
+  readonly subresource?: string;
+  readonly fieldsV1?: Readonly<Record<string, unknown>>;
+}
+
+/** Who wrote the spec last: the API server keeps it, by field manager. */
+function author({ metadata }: InferenceService): ManagedFields | undefined {
+  return (metadata.managedFields as readonly ManagedFields[] | undefined)
+    ?.filter(({ fieldsV1, subresource }) => subresource === undefined && fieldsV1?.["f:spec"])
+    .toSorted((a, b) => ((a.time ?? "") < (b.time ?? "") ? 1 : -1))[0];
+}
+
+type Outcome = NonNullable<HistoryEntry["outcome"]>;
+
+interface Verdict {
+  readonly outcome: Outcome;
+  readonly reason?: string;
+}
+
+function outcomeOf(entry: HistoryEntry, view: View, { lineage, rollout }: Rolled): Verdict {
+  const { revision } = entry;
+  const outcome = entry.outcome ?? "Deploying";
+  if (revision === lineage.stable) {
+    return { outcome: outcome === "Promoted" || wasTried(outcome) ? "Promoted" : "Serving" };
+  }
+  if (rolledBackBy(rollout, revision)) {
+    return { outcome: "RolledBack", reason: `${rollout?.reason}: ${rollout?.message}` };
+  }
+  if (outcome === "Serving" || outcome === "Promoted") {
+    const back = lineage.stable !== undefined && lineage.stable < revision;
+    return back ? BY_HAND : { outcome: "Superseded" };
+  }
+  if (revision !== view.newest) {
+    return wasTried(outcome) || outcome === "Deploying" ? { outcome: "Superseded" } : kept(entry);
+  }
+  if (view.trouble?.fatal === true) {
+    return { outcome: "Failed", reason: `${view.trouble.reason}: ${view.trouble.message}` };
+  }
+  const share = view.shares.find((one) => one.revision === revision);
+  if (share !== undefined && lineage.stable !== undefined) {
+    return { outcome: "Canary" };
+  }
+  return wasTried(outcome) ? BY_HAND : outcome === "RolledBack" ? kept(entry) : DEPLOYING;
+}
+
+const BY_HAND: Verdict = { outcome: "RolledBack", reason: "ByHand: canaryTrafficPercent was set" };
+const DEPLOYING: Verdict = { outcome: "Deploying" };
+
+function kept({ outcome = "Deploying", reason }: HistoryEntry): Verdict {
+  return { outcome, ...(reason === undefined ? {} : { reason }) };
+}
+
+function wasTried(outcome: Outcome): boolean {
+  return outcome === "Canary";
+}
+
+function rolledBackBy(rollout: RolloutStatus | undefined, revision: string): boolean {
+  return rollout?.phase === "RolledBack" && rollout.revision === revision;
+}
+
+/** The entry with its outcome, and with the times at which serving began and ended. */
+function closed(entry: HistoryEntry, { outcome, reason }: Verdict, now: string): HistoryEntry {
+  const { reason: _reason, servingUntil: _until, ...rest } = entry;
+  const serves = outcome === "Serving" || outcome === "Promoted";
+  const until = entry.servingFrom === undefined || serves ? undefined : (entry.servingUntil ?? now);
+  return {
+    ...rest,
+    outcome,
+    ...(reason === undefined ? {} : { reason }),
+    ...(serves && entry.servingFrom === undefined ? { servingFrom: now } : {}),
+    ...(until === undefined ? {} : { servingUntil: until }),
+  };
+}
