@@ -291,6 +291,32 @@ describe("gRPC, elsewhere", () => {
     assert.equal((await every.get("/v2/health/ready")).status, 200);
   });
 
+  for (const shared of [false, true]) {
+    it(`answers what is in flight before it ends, ${shared ? "on one port" : "alone"}`, async () => {
+      const path = join(folder, "counting.onnx");
+      await writeFile(path, countingModel());
+      await using counting = await TestPredictor.serving({
+        STORAGE_URI: path,
+        ...(shared ? { PROTOCOL: "grpc-v2" } : { GRPC_PORT: "0" }),
+      });
+      using busy = new GrpcTestClient(shared ? counting.port : await grpcPort(counting));
+      assert.equal((await busy.call("ServerReady", {})).message["ready"], true);
+      const trips = 300_000n;
+      const answering = busy.call("ModelInfer", {
+        model_name: "counting",
+        inputs: [{ name: "trips", datatype: "INT64", shape: [1] }],
+        raw_input_contents: [longs(trips)],
+      });
+      // The call is in: the server answers another one that came after it.
+      await busy.call("ServerLive", {});
+      counting.signal("SIGTERM");
+      const { code, message, details } = await answering;
+      assert.equal(code, status.OK, details);
+      assert.deepEqual(message["raw_output_contents"], [Buffer.from(longs(trips))]);
+      assert.equal(await counting.exited, 0);
+    });
+  }
+
   it("honours the client's deadline and its leaving", async () => {
     await writeFile(join(folder, "counting.onnx"), countingModel());
     await using counting = await TestPredictor.serving({

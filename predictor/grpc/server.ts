@@ -13,6 +13,7 @@ import type {
   sendUnaryData,
 } from "@grpc/grpc-js";
 import type { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import type { ServingError, ServingErrorCode } from "../errors.ts";
 import { asServingError } from "../http/answer.ts";
 import { methods } from "../protocol/grpc-messages.ts";
@@ -43,17 +44,48 @@ export type GrpcServerOptions = GrpcOptions & {
   readonly bodyBytesMax: number;
 };
 
+/** After so long without a call a draining server may close. */
+const quietMs = 200;
+const checkMs = 20;
+
+/** How much is going on, so that a drain knows when it's done. */
+class Activity {
+  #inFlight = 0;
+  #lastMs = 0;
+
+  watch(handlers: Handlers): Handlers {
+    const watched = Object.entries(handlers).map(([name, handle]) => {
+      const counting: typeof handle = async (request, call) => {
+        this.#inFlight++;
+        this.#lastMs = performance.now();
+        try {
+          return await handle(request, call);
+        } finally {
+          this.#inFlight--;
+        }
+      };
+      return [name, counting];
+    });
+    return Object.fromEntries(watched) as Handlers;
+  }
+
+  isQuiet(): boolean {
+    return this.#inFlight === 0 && performance.now() - this.#lastMs >= quietMs;
+  }
+}
+
 export class GrpcServer {
   readonly #server: Server;
   readonly #credentials = ServerCredentials.createInsecure();
   readonly #inject: (connection: Duplex) => void;
+  readonly #activity = new Activity();
 
   constructor(options: GrpcServerOptions) {
     this.#server = new Server({
       "grpc.max_receive_message_length": options.bodyBytesMax,
       "grpc.max_send_message_length": -1,
     });
-    const handlers = createHandlers(options);
+    const handlers = this.#activity.watch(createHandlers(options));
     this.#server.addService(serviceDefinition(), implementation(handlers, options.onFault));
     const injector = this.#server.createConnectionInjector(this.#credentials);
     this.#inject = (connection) => injector.injectConnection(connection);
@@ -74,10 +106,17 @@ export class GrpcServer {
     this.#inject(connection);
   }
 
-  /** Takes no more calls, ends those in flight within the limit, then all. */
+  /**
+   * Goes on serving until nothing is in flight and nobody asked for a moment, then closes; within
+   * the limit.
+   */
   async drain(limitMs: number): Promise<void> {
+    const endMs = performance.now() + limitMs;
+    const left = (): number => endMs - performance.now();
+    while (left() > 0 && !this.#activity.isQuiet()) await delay(Math.min(checkMs, left()));
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, limitMs);
+    // Idle connections of clients that keep them open don't hold a drain up.
+    const timer = setTimeout(resolve, Math.min(quietMs, Math.max(0, left())));
     this.#server.tryShutdown(() => resolve());
     await promise;
     clearTimeout(timer);

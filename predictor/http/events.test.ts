@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, it } from "mocha";
 import { irisPath, TestPredictor } from "../testing/test-predictor.ts";
 
@@ -129,6 +132,23 @@ describe("CloudEvents", () => {
       assert.match((JSON.parse(answer.text) as { error: string }).error, says);
     });
   }
+  it("can't mean one of several models at the root", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "pilotlight-events-"));
+    for (const name of ["iris", "rose"]) {
+      await mkdir(join(folder, name));
+      await cp(irisPath, join(folder, name, "model.onnx"));
+    }
+    await using both = await TestPredictor.serving({
+      STORAGE_URI: folder,
+      MODEL_REPOSITORY: "true",
+    });
+    const { status, text } = await both.post("/", v2, { headers });
+    assert.equal(status, 400);
+    assert.match(text, /has 2 models: send the event to/);
+    const named = await both.post("/v2/models/rose/infer", v2, { headers });
+    assertAnswers(ceHeaders(named.headers), "io.kserve.inference.rose");
+    await rm(folder, { recursive: true });
+  });
   it("say who they are from, when told", async () => {
     await using told = await TestPredictor.serving({ STORAGE_URI: irisPath, CE_SOURCE: "/iris é" });
     const { headers: answered } = await told.post("/", v2, { headers });
