@@ -5,7 +5,11 @@ import type { Cache, KubeObject } from "./cluster.ts";
 import type { Node } from "./desired/nodes.ts";
 import { watchedKinds, watchMappings } from "./watches.ts";
 
-const everywhere = { watchNamespaces: [], knativeNamespace: "knative-serving" };
+const everywhere = {
+  watchNamespaces: [],
+  knativeNamespace: "knative-serving",
+  kserveCompatibility: false,
+};
 const somewhere = { ...everywhere, watchNamespaces: ["a", "b"] };
 
 function isvc(name: string, reason: string): KubeObject {
