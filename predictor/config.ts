@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util";
 import { parseVersionPolicy } from "./repository/version-policy.ts";
 import type { VersionPolicy } from "./repository/version-policy.ts";
+import { StorageConfigError, withStorageConfig } from "./storage/storage-config.ts";
 import { taskNames } from "./tasks/names.ts";
 
 export type Config = {
@@ -155,8 +156,9 @@ const rules: Readonly<Record<string, Rule>> = {
 };
 
 /** The configuration, frozen. Throws ConfigError with all mistakes. */
-export function parseConfig(args: readonly string[], environment: Environment): Config {
+export function parseConfig(args: readonly string[], given_: Environment): Config {
   const mistakes: string[] = [];
+  const environment = fromStorageConfig(given_, mistakes);
   const flags = parseFlags(args, mistakes);
   const given = (name: string): string | undefined =>
     flags.get(name) ?? (environment[name] === "" ? undefined : environment[name]);
@@ -205,6 +207,17 @@ export function parseConfig(args: readonly string[], environment: Environment): 
     executionProviders: executionProviders(given),
     environment: { ...environment, ...Object.fromEntries(flags) },
   });
+}
+
+/** With what KServe's STORAGE_CONFIG says, in our words. */
+function fromStorageConfig(environment: Environment, mistakes: string[]): Environment {
+  try {
+    return withStorageConfig(environment);
+  } catch (error) {
+    if (!(error instanceof StorageConfigError)) throw error;
+    mistakes.push(error.message);
+    return environment;
+  }
 }
 
 function repositoryConfig(given: (name: string) => string | undefined): RepositoryConfig {

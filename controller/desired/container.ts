@@ -55,6 +55,7 @@ export function modelContainer(input: {
     ...(model.args === undefined ? {} : { args: model.args }),
     env: [
       ...Object.entries(environment).map(([name, value]) => ({ name, value })),
+      ...environmentOf(mount.secretEnv),
       ...environmentOf(model.env),
     ],
     // One port for both: by this name Knative speaks HTTP/2 to it, and HTTP/1.1 to whoever asks so.

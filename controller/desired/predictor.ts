@@ -53,7 +53,7 @@ function serverOf(input: DesiredInput): Server | Refusal {
   const named = modelOf(isvc.spec.predictor);
   return named === undefined
     ? ownServer(isvc, isvc.spec.predictor)
-    : (checkModel(named) ?? modelServer(input, named.model));
+    : (checkModel(named, input.isvc.spec.predictor) ?? modelServer(input, named.model));
 }
 
 function ownServer(isvc: InferenceService, predictor: PredictorSpec): Server | Refusal {
@@ -87,16 +87,19 @@ function containerOf(model: ModelSpec): Partial<ModelSpec> {
   return Object.fromEntries(Object.entries(model).filter(([field]) => !MODEL_FIELDS.has(field)));
 }
 
-function checkModel({ field, model }: NamedModel): Refusal | undefined {
+function checkModel(
+  { field, model }: NamedModel,
+  { storageUris }: PredictorSpec,
+): Refusal | undefined {
   const path = `spec.predictor.${field}`;
   return (
     unsupported(model, path, ["model"]) ??
     unsupported(model.storage, `${path}.storage`, ["storage"]) ??
     checkContainer(containerOf(model), path, true) ??
-    (model.storageUri !== undefined && model.storage !== undefined
+    ([model.storageUri, model.storage, storageUris].filter(Boolean).length > 1
       ? {
           reason: "InvalidSpec",
-          message: `${path} must not have both storageUri and storage: the model lies in one place`,
+          message: `at most one of ${path}.storageUri, ${path}.storage and spec.predictor.storageUris may be set: the model lies in one place`,
         }
       : undefined)
   );

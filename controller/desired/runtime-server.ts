@@ -24,7 +24,14 @@ import {
 } from "./runtime-container.ts";
 import type { Pin } from "./runtime-pin.ts";
 import { expand, type TemplateValues } from "./runtime-template.ts";
-import { credentialsMount, mergeMounts, modelMount, type ModelMount } from "./storage.ts";
+import {
+  credentialsMount,
+  mergeMounts,
+  modelMount,
+  type ModelMount,
+  placesMount,
+  storageMount,
+} from "./storage.ts";
 
 export interface Server {
   readonly pod: KnativeServicePodSpec;
@@ -48,7 +55,11 @@ export function runtimeServer(input: ServerInput): Server | Refusal {
 function ownServer({ isvc, model, pin, defaults }: ServerInput): Server | Refusal {
   const [own] = pin.runtime.spec.containers;
   const image = own?.image ?? defaults.image;
-  const mount = mergeMounts(modelMount(model.storageUri), credentials(isvc));
+  const place = placeOf(isvc.spec.predictor, model);
+  if (isRefusal(place)) {
+    return place;
+  }
+  const mount = mergeMounts(place, credentials(isvc));
   const container = modelContainer({
     metadata: isvc.metadata,
     model,
@@ -60,6 +71,13 @@ function ownServer({ isvc, model, pin, defaults }: ServerInput): Server | Refusa
   return isRefusal(containers)
     ? containers
     : { pod: modelPod(isvc.spec.predictor, { containers, volumes: mount.volumes }) };
+}
+
+function placeOf({ storageUris }: PredictorSpec, model: ModelContainer): ModelMount | Refusal {
+  if (storageUris !== undefined) {
+    return placesMount(storageUris, "spec.predictor.storageUris");
+  }
+  return model.storage === undefined ? modelMount(model.storageUri) : storageMount(model.storage);
 }
 
 /** What the model's server needs, with what the InferenceService says of its pods. */
@@ -83,7 +101,7 @@ function withVersion(image: string, version: string | undefined): string {
 function othersServer(input: ServerInput): Server | Refusal {
   const { isvc, model, pin } = input;
   const { runtime, protocol } = pin;
-  const refusal = notOurs(isvc.spec.predictor, runtime.name);
+  const refusal = notOurs(isvc.spec.predictor, model, runtime.name);
   if (refusal !== undefined) {
     return refusal;
   }
@@ -126,9 +144,19 @@ function othersServer(input: ServerInput): Server | Refusal {
 }
 
 /** What is made for our own predictor alone. */
-function notOurs(predictor: PredictorSpec, runtime: string): Refusal | undefined {
+function notOurs(
+  predictor: PredictorSpec,
+  model: ModelContainer,
+  runtime: string,
+): Refusal | undefined {
   return (
     onlyOurs(predictor, "spec.predictor") ??
+    (predictor.storageUris === undefined && model.storage === undefined
+      ? undefined
+      : {
+          reason: "FieldNotSupported",
+          message: `spec.predictor.storageUris and storage are for the standard predictor, and ${runtime} serves this model; use storageUri, and a Secret with the annotation pilotlight.dev/storage-secret`,
+        }) ??
     (predictor.containers === undefined
       ? undefined
       : {

@@ -102,19 +102,28 @@ export function observe(observation: Observation): InferenceServiceStatus {
     selector: predictorSelector(isvc),
     replicas: predictor?.view.replicas ?? 0,
     conditions: conditions(verdicts, isvc.status?.conditions, generation, observation.now),
-    components: Object.fromEntries(
-      parts.map(({ view }) => [
-        view.component,
-        {
-          ...componentStatus(view, observation.effective?.[view.component]),
-          ...lineageStatus(isvc, view.component, rolled[view.component]),
-        },
-      ]),
-    ),
+    ...components(parts, observation),
     ...rolloutStatus(isvc, observation),
     ...runtimeStatus(observation.services.predictor),
     ...(predictor === undefined ? {} : ofPredictor(predictor, observation)),
   };
+}
+
+/**
+ * What is empty is left out: server-side apply makes null of an object that had fields of ours and
+ * is applied without any, and the schema then refuses the whole status.
+ */
+function components(
+  parts: readonly Part[],
+  { isvc, rolled = {}, effective = {} }: Observation,
+): Pick<InferenceServiceStatus, "components"> {
+  const told = parts
+    .map(({ view: { component, ...view } }) => {
+      const own = componentStatus({ component, ...view }, effective[component]);
+      return [component, { ...own, ...lineageStatus(isvc, component, rolled[component]) }] as const;
+    })
+    .filter(([, status]) => Object.keys(status).length > 0);
+  return told.length === 0 ? {} : { components: Object.fromEntries(told) };
 }
 
 /** For the scale subresource. */
