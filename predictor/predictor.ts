@@ -234,6 +234,33 @@ class Predictor {
       },
       "serving",
     );
+    const { storagePollMs: intervalMs } = this.#config;
+    if (intervalMs !== undefined) await this.#watch({ resolved: model, served }, intervalMs);
+  }
+
+  async #watch(first: { resolved: Resolved; served: ServedModel }, intervalMs: number) {
+    const { watchModel } = await import("./models/watch-model.ts");
+    const { forgetOlder, resolveModel } = await import("./repository/repository.ts");
+    const { environment } = this.#config;
+    const { signal } = this.#loading;
+    const storage = { ...this.#storageOptions(), keepOlder: true };
+    await watchModel(first, {
+      intervalMs,
+      signal,
+      resolve: async () => resolveModel(storage, environment, signal),
+      open: async (model) => {
+        const restarted = (): void => this.#modelMetrics?.restarted();
+        return this.#open(ServedVersion.prepare(this.#versions, restarted), model);
+      },
+      swap: (served) => {
+        this.#server.forget(served.name);
+        this.#server.serve(served);
+        this.#service.serve(new OneModel(served));
+        this.#log?.info({ model: served.name, version: served.default.version }, "model replaced");
+      },
+      forgetOlder: async () => forgetOlder(storage),
+      failed: (reason) => this.#log?.error({ reason }, "the model can't be replaced"),
+    });
   }
 
   async #serveRepository(port: number): Promise<void> {

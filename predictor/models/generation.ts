@@ -52,9 +52,9 @@ export class Generation {
     });
   }
 
-  /** Something of it is in memory or about to be: its files stay. */
-  get inUse(): boolean {
-    return this.#units.some((unit) => unit.resident || unit.pins > 0);
+  /** Something of it is on its way into memory: its files must stay until it's there. */
+  get loading(): boolean {
+    return this.#units.some((unit) => unit.loading !== undefined);
   }
 
   get resident(): boolean {

@@ -109,6 +109,7 @@ describe("a repository with more models than fit into memory", () => {
 
   it("loads again what a killed executor held", async () => {
     process.kill(predictor.executorPid(), "SIGKILL");
+    await predictor.logged("executor ended");
     assert.equal(await answerOf(predictor, nameOf(12)), 36);
     assert.equal(await answerOf(predictor, nameOf(3)), 9);
   });

@@ -55,13 +55,16 @@ export class ModelRepository implements Models {
 
   /**
    * Reads the index and loads what must be there at the start: these names, or all for "*".
-   * Rejects with the first fault of the index or of one of them.
+   * Rejects with the first fault of the index or of one of them. `begun` is told of the repository
+   * before anything is loaded.
    */
   static async open(
     options: RepositoryOptions,
     preload: readonly string[],
+    begun: (repository: ModelRepository) => void = () => {},
   ): Promise<ModelRepository> {
     const repository = new ModelRepository(options);
+    begun(repository);
     for (const source of await options.index()) repository.#add(source);
     const all = preload.includes("*");
     for (const name of all ? [...repository.#entries.keys()] : preload) {
@@ -117,10 +120,10 @@ export class ModelRepository implements Models {
     this.#retire(entry);
   }
 
-  /** Whether something of the model is in memory or on its way there: its files must stay. */
-  inUse(uri: string): boolean {
+  /** Whether the model is on its way into memory: its files must stay until it's there. */
+  isLoading(uri: string): boolean {
     for (const { source, generation, opening } of this.#entries.values()) {
-      if (source.uri === uri) return opening !== undefined || generation?.inUse === true;
+      if (source.uri === uri) return opening !== undefined || generation?.loading === true;
     }
     return false;
   }

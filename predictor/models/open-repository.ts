@@ -10,6 +10,9 @@ import { readIndex, resolveModel } from "../repository/repository.ts";
 import type { ResolveOptions } from "../repository/repository.ts";
 import { ServedVersion } from "../served-model.ts";
 import type { VersionOptions } from "../served-model.ts";
+import type { IndexedModel } from "../repository/model-index.ts";
+import type { ModelVersion } from "../repository/read-folder.ts";
+import { DiskBudget } from "./disk-budget.ts";
 import { ModelRepository } from "./model-repository.ts";
 import { poll } from "./poll.ts";
 import { Residency } from "./residency.ts";
@@ -45,13 +48,25 @@ export async function openRepository(options: OpenOptions): Promise<ModelReposit
   });
   const residency = createResidency(options, { executors: given.executors, budgetBytes, metrics });
   process.on("exit", () => residency.kill());
-  const repository = await ModelRepository.open(
+  const fetch = async ({ uri, name }: IndexedModel): Promise<readonly ModelVersion[]> => {
+    const options = { ...storage, storageUri: uri, modelName: name };
+    return (await resolveModel(options, environment, signal)).versions;
+  };
+  const isLoading = (uri: string): boolean => repository?.isLoading(uri) ?? true;
+  const disk =
+    given.diskBudgetBytes === undefined
+      ? undefined
+      : new DiskBudget({
+          modelDir: config.modelDir,
+          budgetBytes: given.diskBudgetBytes,
+          fetch,
+          isLoading,
+        });
+  let repository: ModelRepository | undefined;
+  const opened = await ModelRepository.open(
     {
       index: async () => readIndex(storage, environment, signal),
-      fetch: async ({ uri, name }) => {
-        const options = { ...storage, storageUri: uri, modelName: name };
-        return (await resolveModel(options, environment, signal)).versions;
-      },
+      fetch: async (model) => (disk === undefined ? fetch(model) : disk.fetch(model)),
       residency,
       clock: options.versions.clock,
       waitMs: config.requestTimeoutMs,
@@ -75,13 +90,14 @@ export async function openRepository(options: OpenOptions): Promise<ModelReposit
       },
     },
     given.preload,
+    (own) => (repository = own),
   );
   if (storagePollMs !== undefined) {
     const failed = (reason: string): void =>
       log()?.warn({ reason }, "the repository can't be read, serving what is known");
-    poll(storagePollMs, async () => repository.refresh(), { signal, failed });
+    poll(storagePollMs, async () => opened.refresh(), { signal, failed });
   }
-  return repository;
+  return opened;
 }
 
 type Sizes = {

@@ -4,9 +4,9 @@
  * the next start removes.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 
 import { makeFolder } from "../storage/place.ts";
 import { onDisk, syncFolder } from "../storage/save.ts";
@@ -81,7 +81,11 @@ export class Copies {
    * Gives a staged copy its name, and removes older ones of the same URI that no living process of
    * this machine serves: an executor that is respawned opens its files again.
    */
-  async publish(staged: Copy, validator: string | undefined): Promise<Copy> {
+  async publish(
+    staged: Copy,
+    validator: string | undefined,
+    { keepOlder }: { readonly keepOlder: boolean },
+  ): Promise<Copy> {
     const state = validator ?? randomBytes(16).toString("hex");
     const id = createHash("sha256").update(state).digest("hex").slice(0, 16);
     const copy = { folder: join(this.#root, `${this.#key}-${id}`), validator };
@@ -98,8 +102,14 @@ export class Copies {
       await claim(copy);
     }
     await onDisk(syncFolder(this.#root));
-    await this.#removeOthers(copy);
+    if (!keepOlder) await this.#removeOthers(copy);
     return copy;
+  }
+
+  /** Removes what publish() kept, once the newest is served. */
+  async forgetOlder(): Promise<void> {
+    const newest = await this.find();
+    if (newest !== undefined) await this.#removeOthers(newest);
   }
 
   async #removeOthers(copy: Copy): Promise<void> {
@@ -110,6 +120,42 @@ export class Copies {
       await onDisk(rm(folder, { recursive: true, force: true }));
     }
   }
+}
+
+/** The copy that a file belongs to; undefined for a file that lies elsewhere. */
+export function copyOf(modelDir: string, file: string): string | undefined {
+  const root = join(modelDir, COPIES_FOLDER);
+  const [name = "", ...rest] = relative(root, file).split(sep);
+  return name === "" || name === ".." || rest.length === 0 ? undefined : join(root, name);
+}
+
+/** The complete copies below MODEL_DIR that no other living process serves, with their sizes. */
+export async function listCopies(modelDir: string): Promise<{ folder: string; bytes: number }[]> {
+  const root = join(modelDir, COPIES_FOLDER);
+  await makeFolder(root);
+  const found = [];
+  for (const name of await onDisk(readdir(root))) {
+    const folder = join(root, name);
+    if (name.startsWith(STAGED) || (await readSource(folder)) === undefined) continue;
+    if ((await readUsers(folder)).some((user) => user !== SELF && isAlive(user))) continue;
+    found.push({ folder, bytes: await bytesIn(join(folder, MODEL_FOLDER)) });
+  }
+  return found;
+}
+
+/** Removes a copy, at once for all who look for one. */
+export async function removeCopy(folder: string): Promise<void> {
+  const gone = join(dirname(folder), `${STAGED}${SELF}~${randomBytes(4).toString("hex")}`);
+  await onDisk(rename(folder, gone));
+  await onDisk(rm(gone, { recursive: true, force: true }));
+}
+
+async function bytesIn(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const entry of await onDisk(readdir(folder, { withFileTypes: true, recursive: true }))) {
+    if (entry.isFile()) bytes += (await onDisk(stat(join(entry.parentPath, entry.name)))).size;
+  }
+  return bytes;
 }
 
 interface Complete extends Copy {

@@ -30,6 +30,8 @@ export interface FetchOptions {
   readonly policy?: RetryPolicy;
   readonly onRetry?: ((notice: RetryNotice) => void) | undefined;
   readonly onStale?: ((cause: Error) => void) | undefined;
+  /** Copies of earlier states stay until forgetOlderCopies(): they are still served. */
+  readonly keepOlder?: boolean;
 }
 
 export interface Surroundings {
@@ -87,6 +89,11 @@ function contextOf(
       environment["ALLOW_INSECURE_HTTP"] === "true",
   });
   return { http, signal, shown, bytesMax: modelBytesMax, policy: policy ?? DEFAULT_RETRY, onRetry };
+}
+
+/** Removes the copies of earlier states of a storage URI. */
+export async function forgetOlderCopies(modelDir: string, storageUri: string): Promise<void> {
+  await new Copies(modelDir, storageUri).forgetOlder();
 }
 
 async function selectOrigin(
@@ -154,7 +161,7 @@ export async function indexRemote(
 async function renew(
   copies: Copies,
   fetch: Fetch,
-  { shown, onStale }: FetchOptions,
+  { shown, onStale, keepOlder = false }: FetchOptions,
 ): Promise<Copy> {
   const known = await copies.find();
   const staged = await copies.stage();
@@ -162,7 +169,7 @@ async function renew(
     const fetched = await fetch(modelFolder(staged), known?.validator);
     if (fetched.kind === "fetched") {
       await readCopy(staged, shown);
-      return await copies.publish(staged, fetched.validator);
+      return await copies.publish(staged, fetched.validator, { keepOlder });
     }
     await copies.discard(staged);
     if (known !== undefined) return known;

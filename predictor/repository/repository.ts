@@ -36,6 +36,8 @@ export interface ResolveOptions {
   readonly versionPolicy?: VersionPolicy | undefined;
   /** Neither a download nor an unpacked archive may be larger. */
   readonly modelBytesMax: number;
+  /** Copies of earlier states stay until forgetOlder(): they are still served. */
+  readonly keepOlder?: boolean;
   /** How often and how soon what failed is tried again; for tests. */
   readonly policy?: RetryPolicy;
   /** Told of each failed attempt that another one follows. */
@@ -86,6 +88,13 @@ async function findModel(
   if (kind === "folder") return { name, versions: await readFolder(path, shown) };
   await refuseForeignFile(path, shown);
   return { name, versions: [{ version: "1", path }] };
+}
+
+/** Removes the copies of earlier states of the model, if any were made. */
+export async function forgetOlder({ storageUri, modelDir }: ResolveOptions): Promise<void> {
+  if (storageUri === undefined || /^(\/|file:|pvc:)/i.test(storageUri)) return;
+  const { forgetOlderCopies } = await import("./remote.ts");
+  await forgetOlderCopies(modelDir, storageUri);
 }
 
 /**

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, it } from "mocha";
+import { weightyModel } from "../../hack/models/weighty.ts";
+import { makeFolder } from "../storage/testing/folder.ts";
+import { tar } from "../storage/testing/tar-gz.ts";
+import { startWebServer } from "../storage/testing/web-server.ts";
+import { TestPredictor } from "../testing/test-predictor.ts";
+
+const mebibyte = 1024 * 1024;
+
+/** Asks for three times the factor of a model of weightyModel(). */
+async function answerOf(predictor: TestPredictor, name: string): Promise<unknown> {
+  const inputs = [{ name: "x", datatype: "FP32", shape: [1, 1], data: [3] }];
+  const { status, json } = await predictor.post(`/v2/models/${name}/infer`, { inputs });
+  assert.equal(status, 200, JSON.stringify(json));
+  return (json as { outputs: { data: number[] }[] }).outputs[0]?.data[0];
+}
+
+describe("copies of models on a disk with less room than they need", () => {
+  it("leave for those that are asked for, and come again", async function () {
+    this.timeout(60_000);
+    await using folder = await makeFolder();
+    const source = join(folder.path, "source");
+    await mkdir(source);
+    for (const factor of [1, 2, 3, 4]) {
+      const content = Buffer.from(weightyModel(4 * mebibyte, factor));
+      await writeFile(join(source, `m${factor}.tar`), await tar([{ name: "model.onnx", content }]));
+    }
+    const modelDir = join(folder.path, "models");
+    await using predictor = await TestPredictor.serving({
+      STORAGE_URI: source,
+      MODEL_DIR: modelDir,
+      MODEL_REPOSITORY: "true",
+      MODEL_EXECUTORS: "1",
+      MODEL_DISK_BUDGET: String(10 * mebibyte),
+    });
+    for (const factor of [1, 2, 3, 4, 1, 2, 3, 4]) {
+      assert.equal(await answerOf(predictor, `m${factor}`), 3 * factor);
+      const copies = await readdir(join(modelDir, ".pilotlight"));
+      assert(copies.length <= 2, `${copies.length} copies are on the disk`);
+    }
+    // What was in memory is lost: its files have to come again first.
+    process.kill(predictor.executorPid(), "SIGKILL");
+    await predictor.logged("executor ended");
+    for (const factor of [1, 2, 3, 4]) {
+      assert.equal(await answerOf(predictor, `m${factor}`), 3 * factor);
+    }
+  });
+});
+
+describe("a model that is replaced where it is kept", () => {
+  it("is served anew without a new start, and stays when its successor is broken", async function () {
+    this.timeout(60_000);
+    let content: Uint8Array = weightyModel(1024, 1);
+    let state = 1;
+    await using server = await startWebServer(({ headers }, reply) => {
+      const etag = `"${state}"`;
+      if (headers["if-none-match"] === etag) return void reply.writeHead(304).end();
+      reply.writeHead(200, { etag }).end(content);
+    });
+    await using folder = await makeFolder();
+    await using predictor = await TestPredictor.serving({
+      STORAGE_URI: `${server.url}/m.onnx`,
+      MODEL_DIR: folder.path,
+      ALLOW_INSECURE_HTTP: "true",
+      STORAGE_POLL_SECONDS: "0.05",
+    });
+    assert.equal(await answerOf(predictor, "m"), 3);
+    content = Buffer.from("no model at all, but long enough to be taken for one");
+    state = 2;
+    await predictor.logged("the model can't be replaced");
+    assert.equal(await answerOf(predictor, "m"), 3);
+    process.kill(predictor.executorPid(), "SIGKILL");
+    await predictor.logged("executor replaced");
+    assert.equal(await answerOf(predictor, "m"), 3, "its files are still there");
+    content = weightyModel(1024, 2);
+    state = 3;
+    await predictor.logged("model replaced");
+    assert.equal(await answerOf(predictor, "m"), 6);
+    while ((await readdir(join(folder.path, ".pilotlight"))).length > 1);
+  });
+
+  it("is noticed in a folder, too", async function () {
+    this.timeout(60_000);
+    await using folder = await makeFolder();
+    const path = join(folder.path, "model.onnx");
+    await writeFile(path, weightyModel(1024, 1));
+    await using predictor = await TestPredictor.serving({
+      STORAGE_URI: folder.path,
+      MODEL_NAME: "m",
+      STORAGE_POLL_SECONDS: "0.05",
+    });
+    assert.equal(await answerOf(predictor, "m"), 3);
+    await writeFile(join(folder.path, ".next"), weightyModel(1024, 2));
+    await rename(join(folder.path, ".next"), path);
+    await predictor.logged("model replaced");
+    assert.equal(await answerOf(predictor, "m"), 6);
+  });
+});
