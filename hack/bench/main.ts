@@ -4,6 +4,7 @@ const benchmarks: Readonly<Record<string, () => Promise<{ main(args: string[]): 
     predictor: async () => import("./predictor/predictor.ts"),
     batching: async () => import("./predictor/batching.ts"),
     coldstart: async () => import("./coldstart/main.ts"),
+    controller: async () => import("./controller/main.ts"),
     zipf: async () => import("./zipf/main.ts"),
     "executor-spike": async () => import("./predictor/executor-spike.ts"),
   };
