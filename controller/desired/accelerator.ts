@@ -76,6 +76,11 @@ export function accelerated(
   };
   return {
     ...request,
+    brought: {
+      ...request.brought,
+      ...(pod.nodeSelector === undefined ? { nodeSelector: "accelerator (its nodeSelector)" } : {}),
+      ...(pod.tolerations === undefined ? { tolerations: "accelerator (its tolerations)" } : {}),
+    },
     annotations: {
       ...request.annotations,
       "autoscaling.knative.dev/target-burst-capacity": TARGET_BURST_CAPACITY,

@@ -52,6 +52,8 @@ export interface ComponentRequest {
   /** Annotations for the Knative Service itself: a change of them makes no revision. */
   readonly serviceAnnotations?: Readonly<Record<string, string>>;
   readonly warnings?: readonly Warning[];
+  /** Fields of the pod that the user did not write, and what brought them: for sentences. */
+  readonly brought?: Readonly<Record<string, string>>;
   readonly traffic: Traffic;
 }
 

@@ -71,7 +71,7 @@ export function desired(input: DesiredInput): Desired | Refusal {
     const service = componentService(isvc, request, minReplicas);
     const at = `spec.${request.component}`;
     const annotations = service.spec?.template?.metadata?.annotations ?? {};
-    const found = preflight(request.component, service, facts);
+    const found = preflight(request.component, service, facts, request.brought);
     const refusal =
       checkAutoscaling(annotations, at) ?? deviceFault(request.component, service) ?? found.refusal;
     if (refusal !== undefined) {

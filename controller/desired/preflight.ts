@@ -26,6 +26,8 @@ interface Subject {
   readonly pod: KnativeServicePodSpec;
   readonly annotations: Readonly<Record<string, string>>;
   readonly facts: ClusterFacts;
+  /** Fields that the user did not write, and what brought them. */
+  readonly brought: Readonly<Record<string, string>>;
 }
 
 interface Check {
@@ -61,6 +63,7 @@ export function preflight(
   component: ComponentName,
   service: KnativeService,
   facts: ClusterFacts,
+  brought: Subject["brought"] = {},
 ): Preflight {
   const template = service.spec?.template;
   const pod = template?.spec;
@@ -68,7 +71,7 @@ export function preflight(
     return { warnings: [] };
   }
   const annotations = template?.metadata?.annotations ?? {};
-  const subject = { at: `spec.${component}`, service, pod, annotations, facts };
+  const subject = { at: `spec.${component}`, service, pod, annotations, facts, brought };
   const found = CHECKS.flatMap(({ reason, refuses, finds }) => {
     const message = finds(subject);
     return message === undefined ? [] : [{ reason, message, refuses }];
@@ -85,12 +88,12 @@ export function preflight(
 }
 
 /** All missing features in one sentence and one command, so that nobody comes back for each. */
-function disabledFeatures({ at, pod, facts }: Subject): string | undefined {
+function disabledFeatures({ at, pod, facts, brought }: Subject): string | undefined {
   const off = facts.features === undefined ? [] : featuresOff(pod, facts.features);
   if (off.length === 0) {
     return undefined;
   }
-  const fields = off.map(({ field }) => `${at}.${field}`).join(" and ");
+  const fields = off.map(({ field }) => `${at}.${brought[field] ?? field}`).join(" and ");
   const flags = off.map(({ flag }) => flag).join(" and ");
   const fix = Object.fromEntries(off.map(({ flag }) => [flag, "enabled"]));
   return (
