@@ -1,8 +1,10 @@
 """Tiny models of real architectures with random but seeded weights, as Hugging Face folders.
 
 make(folder) writes one folder per task, exported to ONNX by optimum, and returns what of it Python
-needs to answer. The weights are drawn large, so that answers differ from input to input.
+needs to answer. The weights are drawn large, so that answers differ from input to input. Training a
+tokenizer gives another one each time: those that lie in the folder are used again.
 """
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -42,14 +44,19 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 SIZES = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
 
 
-def word_piece(lowercase, length_max):
+def trained(tokenizer, trainer):
+    tokenizer.train_from_iterator(CORPUS, trainer)
+    return tokenizer
+
+
+def word_piece(lowercase, length_max, kept):
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     trainer = trainers.WordPieceTrainer(
         vocab_size=400, special_tokens=SPECIAL, show_progress=False, min_frequency=1
     )
-    tokenizer.train_from_iterator(CORPUS, trainer)
+    tokenizer = kept or trained(tokenizer, trainer)
     ends = [(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
@@ -65,7 +72,7 @@ def word_piece(lowercase, length_max):
     )
 
 
-def byte_pairs(length_max):
+def byte_pairs(length_max, kept):
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trainer = trainers.BpeTrainer(
@@ -74,7 +81,7 @@ def byte_pairs(length_max):
         show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
-    tokenizer.train_from_iterator(CORPUS, trainer)
+    tokenizer = kept or trained(tokenizer, trainer)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     end = "<|endoftext|>"
@@ -87,7 +94,7 @@ def byte_pairs(length_max):
     )
 
 
-def unigram(length_max):
+def unigram(length_max, kept):
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
@@ -97,7 +104,7 @@ def unigram(length_max):
         unk_token="<unk>",
         show_progress=False,
     )
-    tokenizer.train_from_iterator(CORPUS, trainer)
+    tokenizer = kept or trained(tokenizer, trainer)
     tokenizer.decoder = decoders.Metaspace()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A </s>", special_tokens=[("</s>", tokenizer.token_to_id("</s>"))]
@@ -130,8 +137,8 @@ def bert(kind, tokenizer, seed, **more):
     return kind(config).eval(), tokenizer
 
 
-def question_answering():
-    tokenizer = word_piece(lowercase=True, length_max=96)
+def question_answering(kept):
+    tokenizer = word_piece(True, 96, kept)
     tokenizer.model_input_names = ["input_ids", "attention_mask"]
     torch.manual_seed(1)
     config = DistilBertConfig(
@@ -147,25 +154,25 @@ def question_answering():
     return DistilBertForQuestionAnswering(config).eval(), tokenizer
 
 
-def text_classification():
+def text_classification(kept):
     names = labels("NEGATIVE", "NEUTRAL", "POSITIVE")
-    return bert(BertForSequenceClassification, word_piece(True, 64), 2, **names)
+    return bert(BertForSequenceClassification, word_piece(True, 64, kept), 2, **names)
 
 
-def token_classification():
+def token_classification(kept):
     names = labels("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
-    return bert(BertForTokenClassification, word_piece(False, 64), 3, **names)
+    return bert(BertForTokenClassification, word_piece(False, 64, kept), 3, **names)
 
 
-def fill_mask():
-    return bert(BertForMaskedLM, word_piece(True, 64), 4)
+def fill_mask(kept):
+    return bert(BertForMaskedLM, word_piece(True, 64, kept), 4)
 
 
-def feature_extraction():
-    return bert(BertModel, word_piece(True, 64), 5)
+def feature_extraction(kept):
+    return bert(BertModel, word_piece(True, 64, kept), 5)
 
 
-def image_classification():
+def image_classification(_kept):
     torch.manual_seed(6)
     config = ViTConfig(
         image_size=32,
@@ -178,8 +185,8 @@ def image_classification():
     return ViTForImageClassification(config).eval(), processor
 
 
-def text_generation():
-    tokenizer = byte_pairs(128)
+def text_generation(kept):
+    tokenizer = byte_pairs(128, kept)
     torch.manual_seed(7)
     config = GPT2Config(
         vocab_size=len(tokenizer),
@@ -194,8 +201,8 @@ def text_generation():
     return GPT2LMHeadModel(config).eval(), tokenizer
 
 
-def text_to_text():
-    tokenizer = unigram(96)
+def text_to_text(kept):
+    tokenizer = unigram(96, kept)
     torch.manual_seed(8)
     config = T5Config(
         vocab_size=len(tokenizer),
@@ -226,12 +233,20 @@ MODELS = {
 UNUSED = ["vocab.txt", "vocab.json", "merges.txt", "spiece.model", "special_tokens_map.json"]
 
 
+def forget_path(path):
+    """Where the model lay while it was exported is nobody's business."""
+    config = json.loads(path.read_text())
+    config.pop("_name_or_path", None)
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
 def make(folder):
     """Writes every model below folder; gives name → (torch model, tokenizer or image processor)."""
     made = {}
     for name, (maker, task) in MODELS.items():
-        model, processor = maker()
         target = Path(folder) / name
+        kept = target / "tokenizer.json"
+        model, processor = maker(Tokenizer.from_file(str(kept)) if kept.exists() else None)
         shutil.rmtree(target, ignore_errors=True)
         with tempfile.TemporaryDirectory() as source:
             model.save_pretrained(source)
@@ -244,5 +259,6 @@ def make(folder):
                         continue
                     inside = path.suffix == ".onnx"
                     shutil.copy(path, (target / "onnx" if inside else target) / path.name)
+                forget_path(target / "config.json")
         made[name] = (model, processor)
     return made
