@@ -6,7 +6,9 @@ import type { Kind } from "../cluster.ts";
 import { INFERENCE_SERVICE } from "./kinds.ts";
 
 export const KSERVE_GROUP = "serving.kserve.io";
-/** On the pods of an InferenceService of that group, beside our own: what KServe's tools look for. */
+/**
+ * On the pods of an InferenceService of that group, beside our own: what KServe's tools look for.
+ */
 export const LABEL_KSERVE_INFERENCE_SERVICE = `${KSERVE_GROUP}/inferenceservice`;
 export const LABEL_KSERVE_COMPONENT = "component";
 
@@ -19,7 +21,9 @@ export function kserveKind(kind: Kind): Kind {
   return { ...kind, apiVersion: `${KSERVE_GROUP}/${version}` };
 }
 
-/** The kinds of InferenceServices that are served: where both have one of a name, ours goes first. */
+/**
+ * The kinds of InferenceServices that are served: where both have one of a name, ours goes first.
+ */
 export function inferenceServiceKinds(kserve: boolean): readonly Kind[] {
   return kserve ? [INFERENCE_SERVICE, kserveKind(INFERENCE_SERVICE)] : [INFERENCE_SERVICE];
 }

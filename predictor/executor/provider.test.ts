@@ -6,7 +6,7 @@ const flower = {
   inputs: [{ name: "input", datatype: "FP32", shape: [1, 4], data: [5.1, 3.5, 1.4, 0.2] }],
 };
 
-// No machine of the tests has the device, nor this package its libraries: what is shown is the fall-back.
+// No machine of the tests has the device, nor this package its libraries: the fall-back is shown.
 describe("a predictor that wants an accelerator which is not there", () => {
   let predictor: TestPredictor;
   before(async () => {

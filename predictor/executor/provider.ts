@@ -1,6 +1,6 @@
 /**
- * Which execution provider a model runs on. A wanted one that is not there is no reason not to serve,
- * and never a secret: the model runs on the CPU, and whoever operates it is told why.
+ * Which execution provider a model runs on. A wanted one that is not there is no reason not to
+ * serve, and never a secret: the model runs on the CPU, and whoever operates it is told why.
  */
 import { messageOf } from "../errors.ts";
 import { cpu, openSession } from "./session.ts";

@@ -1,4 +1,6 @@
-/** Components, stop and resume, and kubectl scale, with the real controller on a real API server. */
+/**
+ * Components, stop and resume, and kubectl scale, with the real controller on a real API server.
+ */
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "mocha";

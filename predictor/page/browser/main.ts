@@ -139,7 +139,7 @@ function fileField(spec: Spec, label: HTMLElement): Input {
   file.addEventListener("change", () => {
     const reader = new FileReader();
     reader.addEventListener("load", () => {
-      url = String(reader.result);
+      url = typeof reader.result === "string" ? reader.result : "";
       showLines();
     });
     const [chosen] = file.files ?? [];
