@@ -27,6 +27,8 @@ export type Config = {
   readonly executors: number;
   /** Of each executor; without it, its share of the CPUs of the cgroup. */
   readonly intraOpNumThreads?: number;
+  /** Without it, where a CPU is left for the rest. */
+  readonly intraOpSpinning?: boolean;
   /** onnxruntime's, the wanted one first. */
   readonly executionProviders: readonly string[];
   readonly modelBytesMax: number;
@@ -109,6 +111,7 @@ const rules: Readonly<Record<string, Rule>> = {
   BODY_BYTES_MAX: whole(1, 2 ** 31),
   EXECUTORS: whole(1, 64),
   INTRA_OP_NUM_THREADS: whole(1, 1024),
+  INTRA_OP_SPINNING: { is: "word", of: ["true", "false"] },
   MODEL_BYTES_MAX: whole(1),
   HANDLER: text,
   HANDLERS_ALLOWED: { is: "word", of: ["true", "false"] },
@@ -175,6 +178,7 @@ export function parseConfig(args: readonly string[], given_: Environment): Confi
     modelName: given("MODEL_NAME"),
     storageUri: given("STORAGE_URI"),
     handler: given("HANDLER"),
+    intraOpSpinning: given("INTRA_OP_SPINNING") && given("INTRA_OP_SPINNING") === "true",
     intraOpNumThreads: given("INTRA_OP_NUM_THREADS") && number("INTRA_OP_NUM_THREADS", 1),
     parentLiveness: given("PARENT_LIVENESS"),
     admin: adminOf(given),

@@ -18,7 +18,7 @@ import { OneModel } from "./models/one-model.ts";
 import type { Observation } from "./observe/observation.ts";
 import { givenRequestId } from "./observe/request-id.ts";
 import type { Watcher } from "./observe/watch.ts";
-import { usableCpus } from "./ops/cpus.ts";
+import { cpuShare, usableCpus } from "./ops/cpus.ts";
 import type { Log } from "./ops/log.ts";
 import type { Metrics, ModelMetrics } from "./ops/metrics.ts";
 import { StorageError } from "./storage/storage-error.ts";
@@ -130,7 +130,11 @@ class Predictor {
     this.#versions = {
       entry: { ...entry, args: [...entry.args, config.executionProviders.join(",")] },
       executors: config.executors,
-      threads: config.intraOpNumThreads ?? Math.max(1, Math.floor(usableCpus() / config.executors)),
+      ...cpuShare(usableCpus(), {
+        executors: config.executors,
+        ...(config.intraOpNumThreads && { threads: config.intraOpNumThreads }),
+        ...(config.intraOpSpinning !== undefined && { spinning: config.intraOpSpinning }),
+      }),
       loadTimeoutMs,
       clock: systemClock,
       onRestart: (reason) => this.#log?.warn({ reason }, "executor replaced"),

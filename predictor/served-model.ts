@@ -26,6 +26,8 @@ export type VersionOptions = {
   readonly executors?: number;
   /** Threads of each. */
   readonly threads: number;
+  /** See LoadOptions. */
+  readonly spinning?: boolean;
   readonly loadTimeoutMs: number;
   readonly limits: BatcherLimits;
   readonly clock: Clock;
@@ -105,12 +107,20 @@ export class ServedVersion {
   /** Starts the executors, which wait for a model: to be called before the model is there. */
   static prepare(options: VersionOptions, restarted: () => void): Executors {
     const { entry, executors = 1, threads, loadTimeoutMs, clock, onRestart } = options;
+    const { spinning = false } = options;
     const observe = (reason: string): void => {
       restarted();
       onRestart(reason);
     };
     const observer = { respawned: observe, respawnFailed: observe };
-    return new Executors(executors, { entry, threads, loadTimeoutMs, clock, observer });
+    return new Executors(executors, {
+      entry,
+      threads,
+      spinning,
+      loadTimeoutMs,
+      clock,
+      observer,
+    });
   }
 
   /** Loads a version into a prepared executor. Rejects with LoadFailed; ends the executor then. */

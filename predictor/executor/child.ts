@@ -96,8 +96,8 @@ async function open(
   options: LoadOptions,
   providers: readonly string[],
 ): Promise<Opened> {
-  const { path, threads, optimization = "all" } = options;
-  const placed = await openPlaced(runtime, { path, threads, optimization }, providers);
+  const { path, threads, spinning = false, optimization = "all" } = options;
+  const placed = await openPlaced(runtime, { path, threads, spinning, optimization }, providers);
   const { session, provider } = placed;
   const left = session.skipped.map((name) => `output ${name} is no tensor and is left out`);
   const notes = [...placed.notes, ...left];
@@ -116,7 +116,7 @@ async function open(
   if (!options.warmUp) return opened(session, cold, ["the model was not tried before serving"]);
   const first = await probe(session);
   if (first.warm) return opened(session, first, []);
-  const cautious = { path, threads, optimization: "basic" } as const;
+  const cautious = { path, threads, spinning, optimization: "basic" } as const;
   const { session: careful } = await openPlaced(runtime, cautious, [provider]);
   const second = await probe(careful);
   if (second.warm) {

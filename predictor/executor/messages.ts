@@ -5,6 +5,8 @@ export type LoadOptions = {
   readonly path: string;
   /** Threads of one onnxruntime session. */
   readonly threads: number;
+  /** Whether idle threads poll for work instead of sleeping: faster, at the price of their CPUs. */
+  readonly spinning?: boolean;
   /** Run the model once before it counts as loaded, and try whether it may be batched. */
   readonly warmUp: boolean;
   /** What an earlier load of the same file found to work; "all" is tried first without it. */

@@ -25,6 +25,7 @@ export type Session = {
 export type SessionOptions = {
   readonly path: string;
   readonly threads: number;
+  readonly spinning?: boolean;
   readonly optimization: "all" | "basic";
   /** onnxruntime's execution providers, the wanted one first; the CPU without it. */
   readonly providers?: readonly string[] | undefined;
@@ -59,6 +60,7 @@ export async function openSession(runtime: Runtime, options: SessionOptions): Pr
     runtime.InferenceSession.create(options.path, {
       intraOpNumThreads: options.threads,
       interOpNumThreads: 1,
+      extra: { session: { intra_op: { allow_spinning: options.spinning === true ? "1" : "0" } } },
       graphOptimizationLevel: options.optimization,
       // What goes wrong is thrown, too; a client must not be able to fill the log with it.
       logSeverityLevel: 4,

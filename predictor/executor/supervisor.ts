@@ -5,13 +5,15 @@
 import { messageOf } from "../errors.ts";
 import type { Clock, RunOutcome, RunPort } from "../batch/port.ts";
 import type { Tensor } from "../protocol/tensor.ts";
-import type { LoadedModel } from "./messages.ts";
+import type { LoadedModel, LoadOptions } from "./messages.ts";
 import { ExecutorDied, ExecutorProcess, ExecutorRefused } from "./process.ts";
 import type { ChildEntry } from "./process.ts";
 
 export type SupervisorOptions = {
   readonly entry: ChildEntry;
   readonly threads: number;
+  /** See LoadOptions. */
+  readonly spinning?: boolean;
   /** A load that takes longer counts as failed; a warm-up may take a quarter of it. */
   readonly loadTimeoutMs: number;
   readonly clock: Clock;
@@ -124,10 +126,10 @@ export class Supervisor implements RunPort {
 
   /** One load, with a warm-up if the model bears it. */
   async #loadInto(path: string): Promise<LoadedModel> {
-    const { threads, loadTimeoutMs } = this.#options;
+    const { threads, spinning = false, loadTimeoutMs } = this.#options;
     try {
       const limitMs = this.#warmUp ? loadTimeoutMs / 4 : loadTimeoutMs;
-      return await this.#within(limitMs, { path, threads, warmUp: this.#warmUp });
+      return await this.#within(limitMs, { path, threads, spinning, warmUp: this.#warmUp });
     } catch (error) {
       if (error instanceof ExecutorRefused) throw new LoadFailed(error.message, { cause: error });
       if (!this.#warmUp || this.#closed) {
@@ -140,10 +142,7 @@ export class Supervisor implements RunPort {
     }
   }
 
-  async #within(
-    limitMs: number,
-    options: { path: string; threads: number; warmUp: boolean },
-  ): Promise<LoadedModel> {
+  async #within(limitMs: number, options: LoadOptions): Promise<LoadedModel> {
     let late = false;
     const cancel = this.#options.clock.after(limitMs, () => {
       late = true;

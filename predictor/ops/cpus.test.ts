@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { availableParallelism } from "node:os";
 import { describe, it } from "mocha";
-import { quotaCpus, usableCpus } from "./cpus.ts";
+import { cpuShare, quotaCpus, usableCpus } from "./cpus.ts";
 
 const v2 = "/sys/fs/cgroup/cpu.max";
 const quota1 = "/sys/fs/cgroup/cpu/cpu.cfs_quota_us";
@@ -40,4 +40,31 @@ describe("CPUs of the cgroup", () => {
       1,
     );
   });
+});
+
+describe("the CPUs' share of an executor", () => {
+  const rows = [
+    { why: "all of them for one", cpus: 4, wanted: { executors: 1 }, is: [4, false] },
+    { why: "equal ones", cpus: 5, wanted: { executors: 2 }, is: [2, true] },
+    { why: "one at least", cpus: 2, wanted: { executors: 8 }, is: [1, false] },
+    { why: "what was asked for", cpus: 4, wanted: { executors: 2, threads: 1 }, is: [1, true] },
+    {
+      why: "polling if asked for",
+      cpus: 2,
+      wanted: { executors: 1, spinning: true },
+      is: [2, true],
+    },
+    {
+      why: "no polling if asked for",
+      cpus: 4,
+      wanted: { executors: 1, threads: 2, spinning: false },
+      is: [2, false],
+    },
+  ];
+  for (const { why, cpus, wanted, is } of rows) {
+    it(why, () => {
+      const { threads, spinning } = cpuShare(cpus, wanted);
+      assert.deepEqual([threads, spinning], is);
+    });
+  }
 });

@@ -25,11 +25,13 @@ export function served(name: string, server: RunningServer, workload: Workload):
   const { bodies, headers = {} } = workload;
   const path = `/v2/models/${workload.name}/infer`;
   const target = { port: server.port, path, bodies, headers };
+  // Probes would be a good part of what a lone client of a tiny model sees.
+  const isWeighty = workload.name !== "iris";
   return {
     name,
     pid: server.pid,
     measure: async (connections, ms) =>
-      applyLoad(server, { ...target, connections, ms, probe: name === "ours" }),
+      applyLoad(server, { ...target, connections, ms, probe: name === "ours" && isWeighty }),
     [Symbol.asyncDispose]: async () => server[Symbol.asyncDispose](),
   };
 }
@@ -43,8 +45,9 @@ export async function startOurs(
   const program = fileURLToPath(new URL("../../../predictor/main.ts", import.meta.url));
   const flags = ["--port=0", "--host=127.0.0.1", `--model-name=${name}`, `--storage-uri=${path}`];
   const child = spawn(process.execPath, [program, ...flags], {
-    stdio: ["ignore", "pipe", "inherit"],
-    env: { PATH: process.env["PATH"], ...environment },
+    stdio: ["pipe", "pipe", "inherit"],
+    // However the benchmark ends, the predictor ends with it.
+    env: { PATH: process.env["PATH"], PARENT_LIVENESS: "stdin", ...environment },
   });
   const ended = once(child, "exit");
   for await (const line of createInterface(child.stdout)) {
@@ -64,8 +67,11 @@ export async function startOurs(
 }
 
 /** Our predictor as a contestant. */
-export async function ours(workload: Workload): Promise<Contestant> {
-  return served("ours", await startOurs(workload), workload);
+export async function ours(
+  workload: Workload,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Contestant> {
+  return served("ours", await startOurs(workload, environment), workload);
 }
 
 /** Express with the session in its thread, on the same Node. */

@@ -1,7 +1,8 @@
 /**
  * `npm run bench -- predictor`: ours beside a naive server, other servers and raw onnxruntime, in
  * the same run. Options: --rounds N (5), --quick (one round), --model iris|distilbert|picture,
- * --no-peers (without the Python servers). Only a whole run writes docs/results/predictor.json.
+ * --no-peers (without the Python servers), --set NAME=VALUE (in the environment of ours, to try a
+ * setting). Only a whole run writes docs/results/predictor.json.
  */
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
@@ -30,15 +31,23 @@ export async function main(args: string[]): Promise<void> {
       quick: { type: "boolean", default: false },
       model: { type: "string" },
       "no-peers": { type: "boolean", default: false },
+      set: { type: "string", multiple: true, default: [] },
     },
   });
   const rounds = values.quick ? 1 : Number(values.rounds);
   const loadBefore = loadavg()[0] ?? 0;
   const ceiling = await generatorCeiling();
   const memory = await footprint();
+  const environment = Object.fromEntries(
+    values.set.map((each): [string, string] => {
+      const [name = "", ...value] = each.split("=");
+      return [name, value.join("=")];
+    }),
+  );
   const cells: Cell[] = [];
   for (const name of values.model === undefined ? models : [values.model]) {
-    cells.push(...(await measure(await workloadNamed(name), rounds, !values["no-peers"])));
+    const options = { rounds, withPeers: !values["no-peers"], environment };
+    cells.push(...(await measure(await workloadNamed(name), options)));
   }
   const rows = cells.map(rowOf);
   const checks = checksOf(cells);
@@ -52,7 +61,8 @@ export async function main(args: string[]): Promise<void> {
   printRows(rows);
   printChecks(checks);
   // A part of the results must not replace the whole.
-  if (values.quick || values["no-peers"] || values.model !== undefined) return;
+  const isPart = values["no-peers"] || values.model !== undefined || values.set.length > 0;
+  if (values.quick || isPart) return;
   const about = { machine: machine(), loadBefore, loadAfter: loadavg()[0] ?? 0, rounds };
   writeResults("predictor", { ...about, ceiling, memory, checks, rows });
 }
@@ -65,14 +75,23 @@ async function generatorCeiling(): Promise<number> {
   return (await applyLoad(server, { ...load, ms: 2000 })).perSecond;
 }
 
-async function measure(workload: Workload, rounds: number, withPeers: boolean): Promise<Cell[]> {
+type Options = {
+  readonly rounds: number;
+  readonly withPeers: boolean;
+  readonly environment: Readonly<Record<string, string>>;
+};
+
+async function measure(
+  workload: Workload,
+  { rounds, withPeers, environment }: Options,
+): Promise<Cell[]> {
   const { name: model, ms } = workload;
   await using stack = new AsyncDisposableStack();
   const contestants: Contestant[] = [];
   const enter = async (started: Promise<Contestant>): Promise<void> => {
     contestants.push(stack.use(await started));
   };
-  await enter(ours(workload));
+  await enter(ours(workload, environment));
   if (model !== "picture") await enter(naive(workload));
   if (model !== "iris") await enter(raw(workload));
   else if (withPeers) for (const name of PEERS) await enter(peer(name, workload));
