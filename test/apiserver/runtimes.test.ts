@@ -43,7 +43,7 @@ function object(kind: Kind, name: string, fields: object, metadata: object = {})
     kind: kind.kind,
     metadata: { name, ...where, ...metadata },
     ...fields,
-  } as KubeObject;
+  };
 }
 
 function isvc(kind: Kind, name: string, format: string, metadata: object = {}): KubeObject {
