@@ -464,7 +464,7 @@ export interface Accelerator {
  */
 export interface StorageUri {
   /**
-   * Where the model is: s3://bucket/prefix, https://host/file, pvc://claim/path, file:///path or /path inside of the image. A single .onnx file, a .tar.gz, or a folder with one model or with numbered versions.
+   * Where the model is: s3://, gs:// or az:// with bucket/prefix, https://host/file, hf://organisation/repository, oci://registry/repository:tag, pvc://claim/path, file:///path or /path inside of the image. A single .onnx file, an archive (.tar, .tar.gz, .tar.zst, .zip), or a folder with one model or with numbered versions.
    */
   readonly uri: string
   /**
@@ -478,9 +478,30 @@ export interface StorageUri {
 export interface ModelSpec {
   readonly modelFormat: ModelFormat
   /**
-   * Where the model is: s3://bucket/prefix, https://host/file, pvc://claim/path, file:///path or /path inside of the image. A single .onnx file, a .tar.gz, or a folder with one model or with numbered versions.
+   * Where the model is: s3://, gs:// or az:// with bucket/prefix, https://host/file, hf://organisation/repository, oci://registry/repository:tag, pvc://claim/path, file:///path or /path inside of the image. A single .onnx file, an archive (.tar, .tar.gz, .tar.zst, .zip), or a folder with one model or with numbered versions.
    */
   readonly storageUri?: string
+  /**
+   * storageUri names many models: each of its folders and files is one, loaded at its first request and kept as long as there is room.
+   */
+  readonly repository?: {
+    /**
+     * Models to load before the service is ready; "*" for all.
+     */
+    readonly preload?: readonly string[]
+    /**
+     * Memory that the loaded models may take together, such as 2Gi. Default: 70 % of the container's limit.
+     */
+    readonly memoryBudget?: string
+    /**
+     * Disk that the copies of models may take together, such as 10Gi. Default: no limit but the volume's.
+     */
+    readonly diskBudget?: string
+    /**
+     * How often storageUri is asked for new, changed and removed models. 0, the default, is never.
+     */
+    readonly pollSeconds?: number
+  }
   /**
    * What a model in a Hugging Face folder does: its clients send texts or pictures, not tensors. Default: what config.json suggests. none: tensors.
    */
@@ -814,7 +835,7 @@ export interface VolumeMount {
  */
 export interface PredictorExtension {
   /**
-   * Where the model is: s3://bucket/prefix, https://host/file, pvc://claim/path, file:///path or /path inside of the image. A single .onnx file, a .tar.gz, or a folder with one model or with numbered versions.
+   * Where the model is: s3://, gs:// or az:// with bucket/prefix, https://host/file, hf://organisation/repository, oci://registry/repository:tag, pvc://claim/path, file:///path or /path inside of the image. A single .onnx file, an archive (.tar, .tar.gz, .tar.zst, .zip), or a folder with one model or with numbered versions.
    */
   readonly storageUri?: string
   /**

@@ -1,6 +1,7 @@
 /** What of a component's spec becomes environment of the standard predictor (runtime contract). */
 import type { PredictorSpec } from "../api/inferenceservice.gen.ts";
 import type { ObjectMeta } from "../cluster.ts";
+import { parseQuantity } from "./quantity.ts";
 
 type Env = Readonly<Record<string, string>>;
 
@@ -13,9 +14,29 @@ export function predictorEnvironment(predictor: PredictorSpec, metadata: ObjectM
       : { CONTAINER_CONCURRENCY: String(containerConcurrency) }),
     ...(timeout === undefined ? {} : { REQUEST_TIMEOUT_SECONDS: String(timeout) }),
     ...(predictor.model?.task === undefined ? {} : { MODEL_TASK: predictor.model.task }),
+    ...repositoryEnvironment(predictor.model?.repository),
     ...batcherEnvironment(predictor.batcher),
     ...loggerEnvironment(predictor.logger, metadata),
   };
+}
+
+function repositoryEnvironment(repository: NonNullable<PredictorSpec["model"]>["repository"]): Env {
+  if (repository === undefined) {
+    return {};
+  }
+  const { preload = [], memoryBudget, diskBudget, pollSeconds } = repository;
+  return {
+    MODEL_REPOSITORY: "true",
+    ...(preload.length === 0 ? {} : { MODEL_PRELOAD: preload.join(",") }),
+    ...(memoryBudget === undefined ? {} : { MODEL_MEMORY_BUDGET: inBytes(memoryBudget) }),
+    ...(diskBudget === undefined ? {} : { MODEL_DISK_BUDGET: inBytes(diskBudget) }),
+    ...(pollSeconds === undefined ? {} : { STORAGE_POLL_SECONDS: String(pollSeconds) }),
+  };
+}
+
+/** The CRD lets nothing else through than quantities. */
+function inBytes(quantity: string): string {
+  return String(Math.floor(parseQuantity(quantity) ?? 0));
 }
 
 function batcherEnvironment(batcher: PredictorSpec["batcher"] = {}): Env {

@@ -44,7 +44,7 @@ export function modelMount(
       ],
     };
   }
-  if (storageUri !== undefined && /^(s3|https):\/\//.test(storageUri)) {
+  if (storageUri !== undefined && /^(s3|gs|az|https|hf|oci):\/\//.test(storageUri)) {
     return {
       env,
       volumes: [{ name: VOLUME, emptyDir: {} }],
