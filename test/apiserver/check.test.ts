@@ -130,7 +130,7 @@ describe("pilotlight check on a real API server", function () {
   it("obstacles of the definition and of the preflight, and what no node offers", async () => {
     const gpu = manifest(
       "gpu",
-      "{minReplicas: 2, maxReplicas: 1, accelerator: {type: nvidia, product: NVIDIA-L4}, containers: [{name: a, image: example.com/a}]}",
+      "{labels: {pilotlight.dev/own: x}, accelerator: {type: nvidia, product: NVIDIA-L4}, containers: [{name: a, image: example.com/a}]}",
     );
     const said = await report(gpu);
     assert.equal(said.ok, false);
@@ -140,7 +140,7 @@ describe("pilotlight check on a real API server", function () {
     ]);
     assert.match(
       said.inferenceServices[0]?.findings[0]?.message ?? "",
-      /^InferenceService\.pilotlight\.dev "gpu" is invalid: spec\.predictor: Invalid value: minReplicas/,
+      /^InferenceService\.pilotlight\.dev "gpu" is invalid: spec\.predictor\.labels: Invalid value: /,
     );
     const plain = manifest(
       "plain",
