@@ -1,6 +1,6 @@
 /**
  * `npm run image`: builds both images into build/images/, without pulling a base.
- * `npm run image -- cuda`: makes build/app/predictor-cuda for the Dockerfile's target predictor-cuda.
+ * `npm run image -- cuda`: makes build/app/predictor-cuda for Dockerfile.cuda.
  */
 import { join } from "node:path";
 
