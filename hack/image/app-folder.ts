@@ -68,7 +68,8 @@ const PROVIDER = /\/libonnxruntime_providers_\w+\.so$/;
 const isForCpu = (path: string): boolean => !PROVIDER.test(path);
 
 /**
- * build/app/predictor-cuda: the predictor with onnxruntime's CUDA provider, for Dockerfile.cuda. Throws, saying how to get them, when the provider's libraries are not installed.
+ * build/app/predictor-cuda: the predictor with onnxruntime's CUDA provider, for Dockerfile.cuda.
+ * Throws, saying how to get them, when the provider's libraries are not installed.
  */
 export async function makeCudaFolder(root: string): Promise<string> {
   const binaries = "node_modules/onnxruntime-node/bin/napi-v6/linux/x64";
