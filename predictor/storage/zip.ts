@@ -6,6 +6,7 @@
 import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { crc32, createInflateRaw } from "node:zlib";
 
 import { Placing, RatioGuard } from "./placing.ts";
@@ -180,7 +181,10 @@ async function* contentOf(
 }
 
 function inflate(packed: AsyncIterable<Uint8Array>): AsyncIterable<Buffer> {
-  return Readable.from(packed).compose(createInflateRaw()) as AsyncIterable<Buffer>;
+  const decoder = createInflateRaw();
+  // What breaks either end is thrown where the decoder is read; who stops reading it ends both.
+  pipeline(Readable.from(packed), decoder).catch(() => {});
+  return decoder as AsyncIterable<Buffer>;
 }
 
 async function* packedBytes(
