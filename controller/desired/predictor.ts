@@ -1,5 +1,5 @@
 /** spec.predictor → what its Knative Service is to be made from. */
-import type { InferenceService, ModelSpec, PredictorSpec } from "../api/inferenceservice.gen.ts";
+import type { ModelSpec, PredictorSpec } from "../api/inferenceservice.gen.ts";
 import { ANNOTATION_RUNTIME, ANNOTATION_RUNTIME_REFRESH } from "../api/names.ts";
 import { accelerated, acceleratorStartupTimeout, withAcceleratorDefaults } from "./accelerator.ts";
 import { checkComponent } from "./check.ts";
@@ -11,7 +11,7 @@ import { modelOf, type NamedModel } from "./framework.ts";
 import { recreated } from "./recreate.ts";
 import { isRefusal, type Refusal } from "./refusal.ts";
 import { pinRuntime, pinText } from "./runtime-pin.ts";
-import { runtimeServer } from "./runtime-server.ts";
+import { withStorageUri, runtimeServer } from "./runtime-server.ts";
 import type { ModelNeeds } from "./runtimes.ts";
 import { withStartupTimeout } from "./startup.ts";
 import { traffic } from "./traffic.ts";
@@ -52,11 +52,12 @@ function serverOf(input: DesiredInput): Server | Refusal {
   const { isvc } = input;
   const named = modelOf(isvc.spec.predictor);
   return named === undefined
-    ? ownServer(isvc, isvc.spec.predictor)
+    ? ownServer(input)
     : (checkModel(named, input.isvc.spec.predictor) ?? modelServer(input, named.model));
 }
 
-function ownServer(isvc: InferenceService, predictor: PredictorSpec): Server | Refusal {
+function ownServer({ isvc, defaults }: DesiredInput): Server | Refusal {
+  const { predictor } = isvc.spec;
   if (predictor.containers === undefined) {
     return {
       reason: "InvalidSpec",
@@ -68,7 +69,9 @@ function ownServer(isvc: InferenceService, predictor: PredictorSpec): Server | R
     return refusal;
   }
   const containers = customContainers(isvc, predictor.containers, "spec.predictor");
-  return isRefusal(containers) ? containers : { pod: customPod(predictor, containers) };
+  return isRefusal(containers)
+    ? containers
+    : { pod: withStorageUri(isvc, customPod(predictor, containers), defaults) };
 }
 
 /** Fields of a model that are not its container's. */

@@ -205,13 +205,56 @@ const STORAGE_VARIABLE = new RegExp(
   "i",
 );
 
+type Env = NonNullable<KnativeServiceContainer["env"]>;
+
+interface FetchInput {
+  readonly isvc: InferenceService;
+  readonly model: Pick<ModelContainer, "storageUri" | "env">;
+  readonly pin: Pick<Pin, "fetcher">;
+  readonly defaults: PredictorDefaults;
+}
+
+/**
+ * The pods of a server of the user's own whose environment names a model by STORAGE_URI, as KServe
+ * has it: the model is put at /mnt/models before the server starts, and the variable says so.
+ */
+export function withStorageUri(
+  isvc: InferenceService,
+  pod: KnativeServicePodSpec,
+  defaults: PredictorDefaults,
+): KnativeServicePodSpec {
+  const [server, ...others] = pod.containers;
+  const storageUri = server?.env?.find(({ name }) => name === "STORAGE_URI")?.value;
+  if (server === undefined || storageUri === undefined || storageUri.startsWith("/")) {
+    return pod;
+  }
+  const { env } = server as unknown as Pick<ModelContainer, "env">;
+  const keys = (env ?? []).filter(({ name }) => name !== "STORAGE_URI");
+  const { mount, initContainers } = fetched({
+    isvc,
+    model: { storageUri, env: keys },
+    pin: { fetcher: defaults.image },
+    defaults,
+  });
+  const told = { name: "STORAGE_URI", value: MODEL_DIR };
+  return {
+    ...pod,
+    initContainers: [...initContainers, ...(pod.initContainers ?? [])],
+    containers: [
+      mounted({ ...server, env: byKey("name", server.env, [told]) as unknown as Env }, mount),
+      ...others,
+    ],
+    volumes: [...mount.volumes, ...(pod.volumes ?? [])],
+  };
+}
+
 interface Fetched {
   readonly mount: ModelMount;
   readonly initContainers: NonNullable<KnativeServicePodSpec["initContainers"]>;
 }
 
 /** A claim is mounted where the server looks; everything else is put there before it starts. */
-function fetched({ isvc, model, pin, defaults }: ServerInput): Fetched {
+function fetched({ isvc, model, pin, defaults }: FetchInput): Fetched {
   const { storageUri } = model;
   const direct = modelMount(storageUri);
   const isMounted = direct.volumes.some(({ emptyDir }) => emptyDir === undefined);
