@@ -129,6 +129,17 @@ describe("the executor", () => {
     }
   });
 
+  it("goes on waiting through signals that are meant for its parent", async () => {
+    const restarts: string[] = [];
+    const supervisor = start(restarts);
+    await supervisor.load(iris);
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+      process.kill(supervisor.pid ?? assert.fail(), signal);
+      assert.equal((await supervisor.run([row], ["label"])).kind, "done");
+    }
+    assert.deepEqual(restarts, []);
+  });
+
   it("refuses an input, and goes on", async () => {
     const supervisor = start();
     const { batchable } = await supervisor.load(await stored(lookupModel()));
