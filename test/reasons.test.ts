@@ -47,7 +47,7 @@ describe("the reasons", () => {
     assert.deepEqual([...new Set(missing)], []);
   });
 
-  it("and so are the fields of a component, of a model and of the status", () => {
+  it("and so are the fields of a predictor and of a model", () => {
     const text = readFileSync(join(root, "crds/inferenceservice.yaml"), "utf8");
     const crd = parse(text, { maxAliasCount: -1 }) as Definition;
     const schema = crd.spec.versions[0]?.schema.openAPIV3Schema;
