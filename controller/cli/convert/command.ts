@@ -1,0 +1,120 @@
+/** `pilotlight convert`: KServe's manifests for Pilotlight. */
+import { isMap, LineCounter, parseAllDocuments, type Document } from "yaml";
+import { CliError, EXIT, noMoreThan, parseFlags, type Command } from "../command.ts";
+import { FILENAME_OPTION, readInput } from "../input.ts";
+import { parseFormat, printedObjects } from "../output.ts";
+import { convertDocument } from "./convert.ts";
+
+const HELP = `Usage: pilotlight convert -f FILE... [FLAGS]
+
+Prints KServe's manifests as Pilotlight's: InferenceServices of serving.kserve.io/v1beta1 and its
+ServingRuntimes and ClusterServingRuntimes. What was changed is listed on standard error. Comments
+and order stay; other objects pass as they are. It asks no cluster.
+
+  -f, --filename FILE          manifest; - is standard input; may be repeated
+  -o, --output yaml|json       documents, or one object or List (yaml)
+  -h, --help                   this text
+
+What Pilotlight cannot be is refused with the way out, and nothing is printed: v1alpha2, the modes
+RawDeployment (Standard) and ModelMesh, TrainedModels, InferenceGraphs.
+
+Exit codes: 0 converted; 1 something was refused; 64 flags, 65 a manifest is no YAML; 66 a file is
+not there.
+
+Examples:
+  pilotlight convert -f kserve.yaml > pilotlight.yaml
+  kubectl get isvc iris -o yaml | pilotlight convert -f - | kubectl apply -f -
+`;
+
+export const convertCommand: Command = {
+  help: HELP,
+  run(args, terminal) {
+    const { values, positionals } = parseFlags({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        ...FILENAME_OPTION,
+        output: { type: "string", short: "o", default: "yaml" },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+    noMoreThan(0, positionals, "a manifest is given with -f");
+    const format = parseFormat(values.output, ["yaml", "json"]);
+    const files = values.filename ?? [];
+    if (files.length === 0) {
+      throw new CliError(EXIT.usage, "no manifest: give one with -f FILE, or -f - for stdin");
+    }
+    const documents = files.flatMap((file) => documentsOf(file));
+    const told: string[] = [];
+    const refusals: string[] = [];
+    for (const { document, where } of documents) {
+      const { changes, refusal } = convertDocument(document);
+      told.push(...changes.map((change) => `${where}: ${change}`));
+      refusals.push(...(refusal === undefined ? [] : [`${where}: ${refusal}`]));
+    }
+    if (refusals.length > 0) {
+      throw new CliError(EXIT.no, ["refused:", ...refusals].join("\n  "));
+    }
+    for (const line of told) {
+      terminal.err(`pilotlight convert: ${line}\n`);
+    }
+    terminal.out(
+      format === "yaml"
+        ? documents.map(({ document }) => textOf(document)).join("---\n")
+        : printedObjects(
+            format,
+            documents.map(({ document }) => document.toJS() as unknown),
+          ),
+    );
+    return Promise.resolve(EXIT.ok);
+  },
+};
+
+interface Placed {
+  readonly document: Document.Parsed;
+  /** file:line: kind name. */
+  readonly where: string;
+}
+
+/** The documents of a file, those of a List each for itself. @throws CliError 65 or 66. */
+function documentsOf(file: string): readonly Placed[] {
+  const lines = new LineCounter();
+  const shown = file === "-" ? "stdin" : file;
+  const parsed = parseAllDocuments(readInput(file), { lineCounter: lines });
+  const documents = Array.isArray(parsed) ? parsed : [];
+  return documents.flatMap((document): readonly Placed[] => {
+    const at = (offset: number): string => `${shown}:${lines.linePos(offset).line}`;
+    const [error] = document.errors;
+    if (error !== undefined) {
+      throw new CliError(EXIT.data, `${at(error.pos[0])}: not valid YAML: ${error.message}`);
+    }
+    if (!isMap(document.contents)) {
+      return [];
+    }
+    if (document.get("kind") === "List") {
+      const items = (document.toJS() as { items?: readonly unknown[] }).items ?? [];
+      return items.flatMap((item) =>
+        parseAllDocuments(JSON.stringify(item)).map((each) => ({
+          document: plain(each as Document.Parsed),
+          where: named(each as Document.Parsed, shown),
+        })),
+      );
+    }
+    const start = at(document.contents.range?.[0] ?? document.range[0]);
+    return [{ document, where: named(document, start) }];
+  });
+}
+
+/** What was JSON is printed as block YAML. */
+function plain(document: Document.Parsed): Document.Parsed {
+  const [block] = parseAllDocuments(printedObjects("yaml", [document.toJS()]));
+  return (block ?? document) as Document.Parsed;
+}
+
+function named(document: Document.Parsed, place: string): string {
+  return `${place}: ${String(document.get("kind"))} ${String(document.getIn(["metadata", "name"]))}`;
+}
+
+function textOf(document: Document.Parsed): string {
+  return document.toString({ lineWidth: 0, directives: false });
+}

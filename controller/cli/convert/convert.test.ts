@@ -1,0 +1,143 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "mocha";
+import { runCommand } from "../testing/terminal.ts";
+
+const SKLEARN = `# The first model.
+apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata:
+  name: sklearn-iris # stays
+spec:
+  predictor:
+    sklearn:
+      storageUri: s3://models/sklearn
+`;
+
+describe("pilotlight convert", () => {
+  let folder: string;
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), "pilotlight-convert-"));
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  async function convert(text: string, ...flags: readonly string[]): ReturnType<typeof runCommand> {
+    const file = join(folder, "m.yaml");
+    writeFileSync(file, text);
+    const ran = await runCommand("convert", "-f", file, ...flags);
+    return { ...ran, err: ran.err.replaceAll(file, "m.yaml") };
+  }
+
+  it("changes apiVersion, keeps comments and what KServe does by default, and says so", async () => {
+    const { code, out, err } = await convert(SKLEARN);
+    assert.equal(code, 0, err);
+    assert.equal(
+      out,
+      SKLEARN.replace("serving.kserve.io/v1beta1", "pilotlight.dev/v1beta1").concat(
+        "    minReplicas: 1\n",
+      ),
+    );
+    assert.deepEqual(err.trimEnd().split("\n"), [
+      "pilotlight convert: m.yaml:2: InferenceService sklearn-iris: apiVersion: serving.kserve.io/v1beta1 → pilotlight.dev/v1beta1",
+      "pilotlight convert: m.yaml:2: InferenceService sklearn-iris: spec.predictor.minReplicas is 1, as KServe has it by default; remove it, and the predictor goes to zero without requests",
+    ]);
+  });
+
+  it("what is Pilotlight's already, or nobody's, passes as it is", async () => {
+    const text = `apiVersion: pilotlight.dev/v1beta1
+kind: InferenceService
+metadata:
+  name: a
+---
+apiVersion: v1
+kind: Secret
+metadata:
+  name: b
+`;
+    assert.deepEqual(await convert(text), { code: 0, out: text, err: "" });
+  });
+
+  it("a live object loses what is not the manifest's, and its mode", async () => {
+    const live = `apiVersion: v1
+kind: List
+items:
+  - apiVersion: serving.kserve.io/v1beta1
+    kind: InferenceService
+    metadata:
+      name: a
+      uid: u
+      resourceVersion: "1"
+      finalizers: [inferenceservice.finalizers]
+      annotations:
+        serving.kserve.io/deploymentMode: Serverless
+        serving.kserve.io/storageSecretName: keys
+    spec:
+      predictor:
+        minReplicas: 0
+        model: {modelFormat: {name: onnx}}
+    status: {url: http://a}
+`;
+    const { code, out, err } = await convert(live, "-o", "json");
+    assert.equal(code, 0, err);
+    assert.deepEqual(JSON.parse(out), {
+      apiVersion: "pilotlight.dev/v1beta1",
+      kind: "InferenceService",
+      metadata: { name: "a", annotations: { "pilotlight.dev/storage-secret": "keys" } },
+      spec: { predictor: { minReplicas: 0, model: { modelFormat: { name: "onnx" } } } },
+    });
+    assert.match(err, /metadata\.uid, metadata\.resourceVersion, status, metadata\.finalizers: gone/);
+  });
+
+  it("runtimes change their group", async () => {
+    const text = `apiVersion: serving.kserve.io/v1alpha1
+kind: ClusterServingRuntime
+metadata:
+  name: a
+spec:
+  containers: []
+`;
+    const { out } = await convert(text);
+    assert.equal(out, text.replace("serving.kserve.io", "pilotlight.dev"));
+  });
+
+  const mode = (word: string): string =>
+    SKLEARN.replace("metadata:", `metadata:\n  annotations: {serving.kserve.io/deploymentMode: ${word}}`);
+  const runtime = (field: string): string =>
+    `apiVersion: serving.kserve.io/v1alpha1\nkind: ServingRuntime\nmetadata: {name: a}\nspec: {${field}}\n`;
+  const refusals = [
+    { why: "v1alpha2", text: SKLEARN.replace("v1beta1", "v1alpha2"), words: /move spec\.default/ },
+    { why: "RawDeployment", text: mode("RawDeployment"), words: /makes a plain Deployment/ },
+    { why: "Standard", text: mode("Standard"), words: /makes a plain Deployment/ },
+    { why: "ModelMesh", text: mode("ModelMesh"), words: /shares servers among models/ },
+    { why: "multiModel", text: runtime("multiModel: true"), words: /a runtime of ModelMesh/ },
+    { why: "an adapter", text: runtime("builtInAdapter: {}"), words: /belongs to ModelMesh/ },
+    { why: "several nodes", text: runtime("workerSpec: {}"), words: /pods of one node/ },
+    {
+      why: "TrainedModel",
+      text: SKLEARN.replace("InferenceService", "TrainedModel"),
+      words: /an InferenceService of each model/,
+    },
+    {
+      why: "InferenceGraph",
+      text: SKLEARN.replace("InferenceService", "InferenceGraph"),
+      words: /InferenceGraph has no counterpart/,
+    },
+  ];
+  for (const { why, text, words } of refusals) {
+    it(`${why} is refused with the way out, and nothing is printed`, async () => {
+      const { code, out, err } = await convert(`${SKLEARN}---\n${text}`);
+      assert.equal(code, 1);
+      assert.equal(out, "");
+      assert.match(err, words);
+      assert.match(err, /m\.yaml:1\d: /, "the second document's line");
+    });
+  }
+
+  it("exit codes: 64 without a file, 65 for no YAML, 66 for no file", async () => {
+    assert.equal((await runCommand("convert")).code, 64);
+    assert.equal((await convert("a: [")).code, 65);
+    assert.equal((await runCommand("convert", "-f", join(folder, "none.yaml"))).code, 66);
+  });
+});

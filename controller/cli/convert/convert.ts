@@ -1,0 +1,147 @@
+/**
+ * PURE: a manifest of KServe's → the same for Pilotlight, with every change told. The document is
+ * changed where it stands, so that comments and order stay.
+ */
+import { isMap, type Document } from "yaml";
+
+const KSERVE = "serving.kserve.io";
+const OURS = "pilotlight.dev";
+const RUNTIMES: readonly string[] = ["ServingRuntime", "ClusterServingRuntime"];
+/** KServe's names of the mode that Pilotlight is; both are said by leaving the annotation out. */
+const KNATIVE_MODES: readonly string[] = ["Serverless", "Knative"];
+/** What a live object carries and a manifest does not. */
+const LIVE = ["uid", "resourceVersion", "generation", "creationTimestamp", "managedFields"];
+const FINALIZER = "inferenceservice.finalizers";
+
+export interface Converted {
+  /** What was changed, a sentence each; none for what is no affair of KServe's. */
+  readonly changes: readonly string[];
+  /** Why it cannot be converted. The document is then half changed, and of no use. */
+  readonly refusal?: string;
+}
+
+type Path = readonly string[];
+
+/** Converts one document in place. */
+export function convertDocument(document: Document.Parsed): Converted {
+  const read = (path: Path): unknown => document.getIn(path);
+  const [group = "", version = ""] = String(read(["apiVersion"]) ?? "").split("/");
+  const kind = String(read(["kind"]) ?? "");
+  if (group !== KSERVE) {
+    return { changes: [] };
+  }
+  if (kind === "InferenceService") {
+    return version === "v1beta1"
+      ? convertService(document)
+      : {
+          changes: [],
+          refusal:
+            `${KSERVE}/${version} is KServe's API of before v1beta1: move spec.default.predictor to spec.predictor ` +
+            "(spec.canary becomes spec.predictor.canaryTrafficPercent), set apiVersion to serving.kserve.io/v1beta1, and convert again",
+        };
+  }
+  return RUNTIMES.includes(kind)
+    ? convertRuntime(document)
+    : {
+        changes: [],
+        refusal:
+          kind === "TrainedModel"
+            ? "TrainedModel belongs to ModelMesh and multi-model servers, which Pilotlight does not run: make an InferenceService of each model, or one with model.repository"
+            : `${kind} has no counterpart in Pilotlight: leave it out`,
+      };
+}
+
+function convertService(document: Document.Parsed): Converted {
+  const changes: string[] = [];
+  const refusal = convertMode(document, changes);
+  if (refusal !== undefined) {
+    return { changes: [], refusal };
+  }
+  rename(document, "v1beta1", changes);
+  removeLive(document, changes);
+  const secret = ["metadata", "annotations", `${KSERVE}/storageSecretName`];
+  const name = document.getIn(secret);
+  if (name !== undefined) {
+    document.deleteIn(secret);
+    document.setIn(["metadata", "annotations", `${OURS}/storage-secret`], name);
+    changes.push(
+      `annotation ${KSERVE}/storageSecretName is ${OURS}/storage-secret; its keys become files for the model's server`,
+    );
+  }
+  for (const component of ["predictor", "transformer", "explainer"]) {
+    if (
+      isMap(document.getIn(["spec", component], true)) &&
+      document.getIn(["spec", component, "minReplicas"]) === undefined
+    ) {
+      document.setIn(["spec", component, "minReplicas"], 1);
+      changes.push(
+        `spec.${component}.minReplicas is 1, as KServe has it by default; remove it, and the ${component} goes to zero without requests`,
+      );
+    }
+  }
+  return { changes };
+}
+
+/** Serverless is what Pilotlight does; another mode is another thing. */
+function convertMode(document: Document.Parsed, changes: string[]): string | undefined {
+  const path = ["metadata", "annotations", `${KSERVE}/deploymentMode`];
+  const mode = document.getIn(path);
+  if (mode === undefined) {
+    return undefined;
+  }
+  if (mode === "ModelMesh") {
+    return "deploymentMode ModelMesh shares servers among models, which Pilotlight does not: remove the annotation, and the model gets pods of its own, or use one InferenceService with model.repository";
+  }
+  if (!KNATIVE_MODES.includes(String(mode))) {
+    return `deploymentMode ${String(mode)} makes a plain Deployment; Pilotlight makes Knative Services alone: remove the annotation if that is what you want, else leave this one with KServe`;
+  }
+  document.deleteIn(path);
+  changes.push(`annotation ${KSERVE}/deploymentMode is gone: ${String(mode)} is the only mode`);
+  return undefined;
+}
+
+function convertRuntime(document: Document.Parsed): Converted {
+  if (document.getIn(["spec", "multiModel"]) === true) {
+    return {
+      changes: [],
+      refusal:
+        "spec.multiModel: true is a runtime of ModelMesh, which Pilotlight does not run: describe the server for one model",
+    };
+  }
+  for (const field of ["builtInAdapter", "workerSpec"]) {
+    if (document.getIn(["spec", field]) !== undefined) {
+      return {
+        changes: [],
+        refusal: `spec.${field} has no counterpart in Pilotlight: ${field === "workerSpec" ? "a model is served by pods of one node" : "it belongs to ModelMesh"}`,
+      };
+    }
+  }
+  const changes: string[] = [];
+  rename(document, "v1alpha1", changes);
+  removeLive(document, changes);
+  return { changes };
+}
+
+function rename(document: Document.Parsed, version: string, changes: string[]): void {
+  const before = String(document.getIn(["apiVersion"]));
+  document.setIn(["apiVersion"], `${OURS}/${version}`);
+  changes.push(`apiVersion: ${before} → ${OURS}/${version}`);
+}
+
+function removeLive(document: Document.Parsed, changes: string[]): void {
+  const paths = [
+    ...LIVE.map((field) => ["metadata", field]),
+    ["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"],
+    ["status"],
+  ];
+  const gone = paths.filter((path) => document.deleteIn(path));
+  const finalizers = ["metadata", "finalizers"];
+  if (String(document.getIn([...finalizers, 0])) === FINALIZER) {
+    document.deleteIn(finalizers);
+    gone.push(finalizers);
+  }
+  if (gone.length > 0) {
+    const shown = gone.map((path) => path.join("."));
+    changes.push(`${shown.join(", ")}: gone, for they belong to the live object`);
+  }
+}
