@@ -524,7 +524,7 @@ export interface ModelSpec {
    */
   readonly confidential?: unknown
   /**
-   * Name of the container. KServe's kserve-container; ours is always named predictor.
+   * Name of the container. KServe's kserve-container; ours is always named predictor. KServe's Python client sends it empty.
    */
   readonly name?: string
   /**

@@ -14,12 +14,12 @@ describe("pilotlight", () => {
     },
     {
       args: ["deploy-it"],
-      err: 'pilotlight: unknown command "deploy-it"; commands: serve, render, check, status, history, rollback (pilotlight --help)\n',
+      err: 'pilotlight: unknown command "deploy-it"; commands: serve, render, convert, check, status, history, rollback (pilotlight --help)\n',
       code: 64,
     },
     {
       args: ["--versoin"],
-      err: "pilotlight: unknown flag --versoin; commands: serve, render, check, status, history, rollback (pilotlight --help)\n",
+      err: "pilotlight: unknown flag --versoin; commands: serve, render, convert, check, status, history, rollback (pilotlight --help)\n",
       code: 64,
     },
     {

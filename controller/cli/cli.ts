@@ -27,6 +27,13 @@ const COMMANDS: ReadonlyMap<string, Entry> = new Map([
     },
   ],
   [
+    "convert",
+    {
+      summary: "print KServe's manifests as Pilotlight's, without a cluster",
+      load: async () => (await import("./convert/command.ts")).convertCommand,
+    },
+  ],
+  [
     "check",
     {
       summary:

@@ -87,7 +87,10 @@ items:
       metadata: { name: "a", annotations: { "pilotlight.dev/storage-secret": "keys" } },
       spec: { predictor: { minReplicas: 0, model: { modelFormat: { name: "onnx" } } } },
     });
-    assert.match(err, /metadata\.uid, metadata\.resourceVersion, status, metadata\.finalizers: gone/);
+    assert.match(
+      err,
+      /metadata\.uid, metadata\.resourceVersion, status, metadata\.finalizers: gone/,
+    );
   });
 
   it("runtimes change their group", async () => {
@@ -103,7 +106,10 @@ spec:
   });
 
   const mode = (word: string): string =>
-    SKLEARN.replace("metadata:", `metadata:\n  annotations: {serving.kserve.io/deploymentMode: ${word}}`);
+    SKLEARN.replace(
+      "metadata:",
+      `metadata:\n  annotations: {serving.kserve.io/deploymentMode: ${word}}`,
+    );
   const runtime = (field: string): string =>
     `apiVersion: serving.kserve.io/v1alpha1\nkind: ServingRuntime\nmetadata: {name: a}\nspec: {${field}}\n`;
   const refusals = [

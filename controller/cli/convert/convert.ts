@@ -134,7 +134,7 @@ function removeLive(document: Document.Parsed, changes: string[]): void {
     ["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"],
     ["status"],
   ];
-  const gone = paths.filter((path) => document.deleteIn(path));
+  const gone = paths.filter((path) => document.hasIn(path) && document.deleteIn(path));
   const finalizers = ["metadata", "finalizers"];
   if (String(document.getIn([...finalizers, 0])) === FINALIZER) {
     document.deleteIn(finalizers);
