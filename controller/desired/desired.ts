@@ -18,6 +18,7 @@ import type { ClusterFacts } from "./facts.ts";
 import { checkMetadata, idleAnnotations, isStopped } from "./metadata.ts";
 import { predictorRequest } from "./predictor.ts";
 import { preflight } from "./preflight.ts";
+import { recreateForbidden } from "./recreate.ts";
 import { isRefusal, type Refusal } from "./refusal.ts";
 import type { Runtime } from "./runtimes.ts";
 import type { RuntimeUpdates } from "./builtin-runtimes.ts";
@@ -59,7 +60,8 @@ export function desired(input: DesiredInput): Desired | Refusal {
   }
   const services: Record<string, KnativeService> = {};
   const scaling: Record<string, Effective> = {};
-  const refused = checkMetadata(isvc.metadata) ?? checkSpec(isvc);
+  const refused =
+    checkMetadata(isvc.metadata) ?? checkSpec(isvc) ?? recreateForbidden(isvc, facts, minReplicas);
   if (refused !== undefined) {
     return refused;
   }

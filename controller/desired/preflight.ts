@@ -267,7 +267,11 @@ function unknownIngress({ facts }: Subject): string | undefined {
 }
 
 /** A command to paste: merges `data` into Knative's ConfigMap `name`. */
-function patch(facts: ClusterFacts, name: string, data: Readonly<Record<string, string>>): string {
+export function patch(
+  facts: ClusterFacts,
+  name: string,
+  data: Readonly<Record<string, string>>,
+): string {
   const body = JSON.stringify({ data });
   return `kubectl patch configmap ${name} -n ${facts.knativeNamespace} --type merge -p '${body}'`;
 }

@@ -19,7 +19,7 @@ import { clusterHost } from "../../hack/cluster/addons/host.ts";
 import { startS3, type S3Server } from "../../hack/cluster/addons/s3.ts";
 import { failingModel, lookupModel, slowLookupModel } from "../../hack/models/fixtures.ts";
 import { type Counted, type Load, share, startLoad } from "./load.ts";
-import { type At, routeHost, world, type World } from "./world.ts";
+import { type At, GRACE_MS, routeHost, world, type World } from "./world.ts";
 
 const SECRET: Kind = { apiVersion: "v1", kind: "Secret", plural: "secrets", namespaced: true };
 const namespace = "e2e-rollouts";
@@ -37,6 +37,7 @@ const ROLLOUT: RolloutSpec = {
   ],
   gate: GATE,
 };
+const DEVICE = "example.com/device";
 const POINTS = 3;
 const SAMPLE = 3000;
 
@@ -65,12 +66,13 @@ describe("rollouts", () => {
     at: At,
     model: string,
     predictor: Partial<PredictorSpec> = {},
+    resources: object = { requests: { cpu: "10m", memory: "64Mi" } },
   ): Promise<void> {
     const { apiVersion, kind } = INFERENCE_SERVICE;
     const spec = {
       modelFormat: { name: "onnx" },
       storageUri: `s3://models/${model}/`,
-      resources: { requests: { cpu: "10m", memory: "64Mi" } },
+      resources,
     };
     const annotations = { "pilotlight.dev/storage-secret": "model-store" };
     await w.apply(at.namespace, {
@@ -79,6 +81,15 @@ describe("rollouts", () => {
       metadata: { name: at.name, annotations },
       spec: { predictor: { minReplicas: 1, model: spec, ...predictor } },
     } as KubeObject);
+  }
+
+  /** The device is the kubelet's to offer; here the test does. */
+  async function giveNodes(capacity: Readonly<Record<string, string>>): Promise<void> {
+    const patch = JSON.stringify({ status: { capacity, allocatable: capacity } });
+    const names = await w.kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.name}");
+    for (const name of names.split(" ")) {
+      await w.kubectl("patch", "node", name, "--subresource=status", "--type=merge", "-p", patch);
+    }
   }
 
   function load(at: At): Load {
@@ -245,8 +256,34 @@ describe("rollouts", () => {
       assert.ok(share(all, "two") >= 90 - POINTS, `${share(all, "two")} % were good answers`);
       const events = await w.kubectl("get", "events.events.k8s.io", "-n", namespace);
       assert.match(events, new RegExp(`${reason}.*rolled back: `));
+      const [newest] = found.status?.history ?? [];
+      assert.equal(newest?.outcome, "RolledBack");
+      assert.equal(newest?.storageUri, `s3://models/${bad}/`);
+      assert.equal(newest?.appliedBy, "test");
     });
   }
+
+  it("Recreate: one device serves one revision after the other, requests wait, a bad one gives it back", async () => {
+    await w.configure("config-autoscaler", { "allow-zero-initial-scale": "true" });
+    await w.configure("config-deployment", { "pod-is-always-schedulable": "true" });
+    await giveNodes({ [DEVICE]: "1" });
+    const at = { namespace, name: "recreated" };
+    const recreate = { rollout: { strategy: "Recreate" }, minReplicas: 0 } as const;
+    const device = { requests: { cpu: "10m", memory: "64Mi" }, limits: { [DEVICE]: "1" } };
+    await apply(at, "one", recreate, device);
+    await w.untilUp(at);
+    const clients = load(at);
+    await clients.seen("one");
+    await apply(at, "two", recreate, device);
+    await w.untilReason(at, "RolloutComplete", "Promoted", GRACE_MS);
+    await clients.seen("two");
+    await apply(at, "nowhere", recreate, device);
+    const found = await w.untilReason(at, "RolloutComplete", "RevisionFailed", GRACE_MS);
+    assert.equal(found.status?.rollout?.stableRevision, "recreated-predictor-00002");
+    await clients.seen("two");
+    const { by } = clients.all();
+    assert.ok((by.get("one") ?? 0) > 0 && (by.get("two") ?? 0) > 0, JSON.stringify([...by]));
+  });
 
   it("a fix after a rollback is a new try", async () => {
     const at = { namespace, name: "stepped" };
