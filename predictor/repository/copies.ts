@@ -10,6 +10,7 @@ import { dirname, join, relative, sep } from "node:path";
 
 import { makeFolder } from "../storage/place.ts";
 import { onDisk, syncFolder } from "../storage/save.ts";
+import { withLock } from "./lock.ts";
 
 /** A complete copy. */
 export interface Copy {
@@ -40,6 +41,13 @@ export class Copies {
   constructor(modelDir: string, uri: string) {
     this.#root = join(modelDir, COPIES_FOLDER);
     this.#key = createHash("sha256").update(uri).digest("hex").slice(0, 16);
+  }
+
+  /** Runs the task while no other process that shares the folder fetches the same model. */
+  async exclusively<T>(signal: AbortSignal, task: () => Promise<T>): Promise<T> {
+    await makeFolder(this.#root);
+    const lock = { self: SELF, isAlive, signal };
+    return withLock(`${this.#root}.${this.#key}.lock`, lock, task);
   }
 
   /**

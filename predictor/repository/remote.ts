@@ -52,7 +52,7 @@ export async function fetchModel(
   try {
     const fetch = await selectOrigin(location, environment, context);
     const copies = new Copies(options.modelDir, options.storageUri ?? options.modelDir);
-    const copy = await renew(copies, fetch, options);
+    const copy = await copies.exclusively(signal, async () => renew(copies, fetch, options));
     return await readCopy(copy, options.shown);
   } finally {
     context.http.close();
