@@ -227,6 +227,24 @@ describe("charts/pilotlight, rendered", function () {
     }
   });
 
+  it("defines and serves KServe's group only when asked", async () => {
+    const group = (rendered: readonly Manifest[]): readonly string[] =>
+      rendered
+        .filter(({ kind }) => kind === "CustomResourceDefinition")
+        .map(({ metadata }) => metadata.name)
+        .filter((name) => name.endsWith(".serving.kserve.io"));
+    assert.deepEqual(group(all), []);
+    const asked = await manifests({ args: ["--set", "compatibility.kserve=true"] });
+    assert.deepEqual(group(asked).toSorted(), [
+      "clusterservingruntimes.serving.kserve.io",
+      "inferenceservices.serving.kserve.io",
+      "servingruntimes.serving.kserve.io",
+    ]);
+    const rules = asked.flatMap((manifest) => manifest.rules ?? []);
+    const served = rules.filter(({ apiGroups }) => apiGroups.includes("pilotlight.dev"));
+    assert.ok(served.every(({ apiGroups }) => apiGroups.includes("serving.kserve.io")));
+  });
+
   it("cuts long names to 63 characters, and keeps them apart", async () => {
     const release = "r".repeat(53);
     const long = await manifests({ release, args: ["--set", `nameOverride=${"n".repeat(63)}`] });

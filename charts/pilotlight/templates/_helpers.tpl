@@ -125,12 +125,6 @@ runtimes:
 
 {{/* Combinations that each key's own schema cannot refuse. */}}
 {{- define "pilotlight.check" -}}
-{{- if .Values.compatibility.kserve -}}
-{{- $found := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" "inferenceservices.serving.kserve.io" -}}
-{{- if and $found (ne (dig "metadata" "labels" "app.kubernetes.io/part-of" "" $found) "pilotlight") -}}
-{{- fail "compatibility.kserve is true, but KServe is installed: inferenceservices.serving.kserve.io belongs to it. Two controllers would undo each other's work: uninstall KServe first, or set compatibility.kserve=false and use pilotlight.dev" -}}
-{{- end -}}
-{{- end -}}
 {{- if and (gt (int .Values.replicaCount) 1) (not .Values.leaderElection.enabled) -}}
 {{- fail (printf "replicaCount is %d and leaderElection.enabled is false: the pods would undo each other's writes. Set leaderElection.enabled=true or replicaCount=1" (int .Values.replicaCount)) -}}
 {{- end -}}

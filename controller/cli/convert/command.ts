@@ -3,7 +3,7 @@ import { isMap, LineCounter, parseAllDocuments, type Document } from "yaml";
 import { CliError, EXIT, noMoreThan, parseFlags, type Command } from "../command.ts";
 import { FILENAME_OPTION, readInput } from "../input.ts";
 import { parseFormat, printedObjects } from "../output.ts";
-import { convertDocument } from "./convert.ts";
+import { convertDocument, word } from "./convert.ts";
 
 const HELP = `Usage: pilotlight convert -f FILE... [FLAGS]
 
@@ -108,11 +108,11 @@ function documentsOf(file: string): readonly Placed[] {
 /** What was JSON is printed as block YAML. */
 function plain(document: Document.Parsed): Document.Parsed {
   const [block] = parseAllDocuments(printedObjects("yaml", [document.toJS()]));
-  return (block ?? document) as Document.Parsed;
+  return block ?? document;
 }
 
 function named(document: Document.Parsed, place: string): string {
-  return `${place}: ${String(document.get("kind"))} ${String(document.getIn(["metadata", "name"]))}`;
+  return `${place}: ${word(document, ["kind"])} ${word(document, ["metadata", "name"])}`;
 }
 
 function textOf(document: Document.Parsed): string {

@@ -22,11 +22,16 @@ export interface Converted {
 
 type Path = readonly string[];
 
+/** A text of the document; empty for what is none. */
+export function word(document: Document.Parsed, path: Path): string {
+  const value = document.getIn(path);
+  return typeof value === "string" ? value : "";
+}
+
 /** Converts one document in place. */
 export function convertDocument(document: Document.Parsed): Converted {
-  const read = (path: Path): unknown => document.getIn(path);
-  const [group = "", version = ""] = String(read(["apiVersion"]) ?? "").split("/");
-  const kind = String(read(["kind"]) ?? "");
+  const [group = "", version = ""] = word(document, ["apiVersion"]).split("/");
+  const kind = word(document, ["kind"]);
   if (group !== KSERVE) {
     return { changes: [] };
   }
@@ -85,18 +90,18 @@ function convertService(document: Document.Parsed): Converted {
 /** Serverless is what Pilotlight does; another mode is another thing. */
 function convertMode(document: Document.Parsed, changes: string[]): string | undefined {
   const path = ["metadata", "annotations", `${KSERVE}/deploymentMode`];
-  const mode = document.getIn(path);
-  if (mode === undefined) {
+  const mode = word(document, path);
+  if (mode === "") {
     return undefined;
   }
   if (mode === "ModelMesh") {
     return "deploymentMode ModelMesh shares servers among models, which Pilotlight does not: remove the annotation, and the model gets pods of its own, or use one InferenceService with model.repository";
   }
-  if (!KNATIVE_MODES.includes(String(mode))) {
-    return `deploymentMode ${String(mode)} makes a plain Deployment; Pilotlight makes Knative Services alone: remove the annotation if that is what you want, else leave this one with KServe`;
+  if (!KNATIVE_MODES.includes(mode)) {
+    return `deploymentMode ${mode} makes a plain Deployment; Pilotlight makes Knative Services alone: remove the annotation if that is what you want, else leave this one with KServe`;
   }
   document.deleteIn(path);
-  changes.push(`annotation ${KSERVE}/deploymentMode is gone: ${String(mode)} is the only mode`);
+  changes.push(`annotation ${KSERVE}/deploymentMode is gone: ${mode} is the only mode`);
   return undefined;
 }
 
@@ -123,7 +128,7 @@ function convertRuntime(document: Document.Parsed): Converted {
 }
 
 function rename(document: Document.Parsed, version: string, changes: string[]): void {
-  const before = String(document.getIn(["apiVersion"]));
+  const before = word(document, ["apiVersion"]);
   document.setIn(["apiVersion"], `${OURS}/${version}`);
   changes.push(`apiVersion: ${before} → ${OURS}/${version}`);
 }
@@ -136,7 +141,7 @@ function removeLive(document: Document.Parsed, changes: string[]): void {
   ];
   const gone = paths.filter((path) => document.hasIn(path) && document.deleteIn(path));
   const finalizers = ["metadata", "finalizers"];
-  if (String(document.getIn([...finalizers, 0])) === FINALIZER) {
+  if (document.getIn([...finalizers, 0]) === FINALIZER) {
     document.deleteIn(finalizers);
     gone.push(finalizers);
   }
