@@ -122,6 +122,12 @@ export const MODEL_EXAMPLE: Fields = {
       modelFormat: { name: "onnx", version: "1" },
       storageUri: "s3://models/iris",
       storage,
+      repository: {
+        preload: ["iris"],
+        memoryBudget: "1Gi",
+        diskBudget: "10Gi",
+        pollSeconds: 60,
+      },
       task: "question-answering",
       protocolVersion: "v2",
       runtime: "onnxruntime",
