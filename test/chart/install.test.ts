@@ -63,6 +63,14 @@ describe("charts/pilotlight on a real API server", function () {
       text = `${installNamespace()}${await renderChart()}`;
       all = parseManifests(text);
       await cluster.kubectl(["apply", "--server-side", "--validate=strict", "-f", "-"], text);
+      // The API server writes the status of each by and by; then it leaves them alone.
+      await cluster.kubectl([
+        "wait",
+        "--for=condition=Established",
+        "crd",
+        "--all",
+        "--timeout=60s",
+      ]);
     });
 
     after(async () => {
