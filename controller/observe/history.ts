@@ -53,7 +53,12 @@ function appeared(
     .filter(({ metadata }) => (metadata.labels?.[LABEL_COMPONENT] ?? "predictor") === "predictor")
     .filter(({ metadata: { name } }) => !known.has(name) && (!isFull(before) || name > oldest))
     .flatMap((revision) => {
-      const isNewest = revision.metadata.name === view.newest;
+      const { name } = revision.metadata;
+      const isNewest = name === view.newest;
+      if (view.newest === undefined || name > view.newest) {
+        // Knative has yet to call it the newest: then it is known whose it is.
+        return [];
+      }
       // Until Knative has seen what was applied, its newest revision may be of the spec before.
       return isNewest && !view.fresh ? [] : [isNewest ? ofSpec(isvc, revision) : bare(revision)];
     });

@@ -33,6 +33,7 @@ const WORDS: Readonly<Record<string, Word>> = {
   "history-bounded": "Healthy",
   "history-by-hand": "Healthy",
   "history-failed": "Degraded",
+  "history-not-newest-yet": "Healthy",
   "history-promoted": "Healthy",
   "history-rolled-back": "Degraded",
   "recreate-done": "Healthy",
