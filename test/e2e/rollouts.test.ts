@@ -156,6 +156,8 @@ describe("rollouts", () => {
   });
 
   after(async () => {
+    await w.configure("config-autoscaler", { "allow-zero-initial-scale": null });
+    await w.configure("config-deployment", { "pod-is-always-schedulable": null });
     await store?.stop();
     await rm(folder, { recursive: true, force: true });
     await w.removeNamespace(namespace);
