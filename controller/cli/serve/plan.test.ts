@@ -171,8 +171,8 @@ describe("planService refuses", () => {
     },
     {
       predictor: { model: { ...model, protocolVersion: "grpc-v2" } },
-      path: "spec.predictor.model",
-      message: /speaks protocolVersion "grpc-v2": onnxruntime speaks v1 and v2/,
+      path: "spec.predictor.model.protocolVersion",
+      message: /serve speaks HTTP: remove "grpc-v2"/,
     },
     {
       predictor: { model: { modelFormat: { name: "onnx" } } },

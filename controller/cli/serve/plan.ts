@@ -184,6 +184,10 @@ function predictorFaults(isvc: InferenceService): PlanFault[] {
 const RUNTIMES = builtIns({ predictorImage: "", thirdParty: false, images: {} });
 
 function runtimeFaults(model: ModelSpec): PlanFault[] {
+  if (model.protocolVersion?.startsWith("grpc") === true) {
+    const message = `pilotlight serve speaks HTTP: remove "${model.protocolVersion}", or set GRPC_PORT on a predictor of its own`;
+    return [{ path: [...MODEL, "protocolVersion"], message }];
+  }
   const runtime = selectRuntime(modelNeeds(model), RUNTIMES);
   return isRefusal(runtime) ? [{ path: MODEL, message: runtime.message }] : [];
 }
