@@ -3,6 +3,7 @@ import { describe, it } from "mocha";
 import { INFERENCE_SERVICE, NODE } from "./api/kinds.ts";
 import type { Cache, KubeObject } from "./cluster.ts";
 import type { Node } from "./desired/nodes.ts";
+import { author } from "./observe/author.ts";
 import { watchedKinds, watchMappings } from "./watches.ts";
 
 const everywhere = {
@@ -55,5 +56,29 @@ describe("watches of nodes", () => {
   it("are not begun by who serves some namespaces", () => {
     assert.ok(!watchedKinds(somewhere).some(({ kind }) => kind === NODE));
     assert.ok(!watchMappings(cache, somewhere).some(({ kind }) => kind === NODE));
+  });
+});
+
+describe("what is kept of an InferenceService", () => {
+  const { kind, transform } = watchedKinds({
+    watchNamespaces: [],
+    knativeNamespace: "knative-serving",
+    kserveCompatibility: false,
+  }).find((watched) => watched.kind === INFERENCE_SERVICE) ?? { kind: undefined };
+
+  it("is who wrote the spec, and nothing else of managedFields", () => {
+    assert.equal(kind, INFERENCE_SERVICE);
+    const time = "2026-01-02T03:04:05Z";
+    const managedFields = [
+      { manager: "argocd", time, fieldsV1: { "f:spec": { "f:predictor": {} }, "f:metadata": {} } },
+      { manager: "labels", time, fieldsV1: { "f:metadata": {} } },
+      { manager: "pilotlight", time, subresource: "status", fieldsV1: { "f:status": {} } },
+    ];
+    const object = isvc("a", "Serving");
+    const kept = transform?.({ ...object, metadata: { ...object.metadata, managedFields } });
+    assert.deepEqual(kept?.metadata.managedFields, [
+      { manager: "argocd", time, fieldsV1: { "f:spec": {} } },
+    ]);
+    assert.equal(author(kept?.metadata ?? { name: "" })?.manager, "argocd");
   });
 });

@@ -12,6 +12,7 @@ import { KNATIVE_CONFIG_MAPS } from "./desired/facts.ts";
 import type { Node } from "./desired/nodes.ts";
 import type { WatchedKind } from "./kube/cluster.ts";
 import type { WatchMapping } from "./kube/manager.ts";
+import { withAuthorsOnly } from "./observe/author.ts";
 import type { Pod } from "./observe/pods.ts";
 import { runtimeKinds } from "./runtimes.ts";
 
@@ -34,7 +35,13 @@ export function watchedKinds(scope: Scope): readonly WatchedKind[] {
     indexLabels: [LABEL_INFERENCE_SERVICE],
   };
   const everywhere: readonly WatchedKind[] = [
-    ...inferenceServiceKinds(scope.kserveCompatibility).map((kind) => ({ kind })),
+    ...inferenceServiceKinds(scope.kserveCompatibility).map((kind) => ({
+      kind,
+      transform: (object: KubeObject) => ({
+        ...object,
+        metadata: withAuthorsOnly(object.metadata),
+      }),
+    })),
     // Optional: a chart of before has no definition of theirs, and Helm never upgrades crds/ alone.
     ...runtimes.namespaced.map((kind) => ({ kind, optional: true })),
     { kind: KNATIVE_SERVICE, ...children, optional: true },

@@ -7,6 +7,7 @@ import type { HistoryEntry, InferenceService, RolloutStatus } from "../api/infer
 import type { KnativeRevision } from "../api/knative-revision.gen.ts";
 import { LABEL_COMPONENT } from "../api/names.ts";
 import { modelOf } from "../desired/framework.ts";
+import { author } from "./author.ts";
 import type { Rolled } from "./rollout-status.ts";
 import type { View } from "./view.ts";
 
@@ -72,7 +73,7 @@ function isFull(entries: readonly HistoryEntry[]): boolean {
 function ofSpec(isvc: InferenceService, revision: KnativeRevision): HistoryEntry {
   const { generation } = isvc.metadata;
   const storageUri = modelOf(isvc.spec.predictor)?.model.storageUri;
-  const { manager, time } = author(isvc) ?? {};
+  const { manager, time } = author(isvc.metadata) ?? {};
   return {
     ...bare(revision),
     ...(generation === undefined ? {} : { generation }),
@@ -90,20 +91,6 @@ function bare({ metadata }: KnativeRevision): HistoryEntry {
     ...(creationTimestamp === undefined ? {} : { appliedAt: creationTimestamp }),
     outcome: "Deploying",
   };
-}
-
-interface ManagedFields {
-  readonly manager?: string;
-  readonly time?: string;
-  readonly subresource?: string;
-  readonly fieldsV1?: Readonly<Record<string, unknown>>;
-}
-
-/** Who wrote the spec last: the API server keeps it, by field manager. */
-function author({ metadata }: InferenceService): ManagedFields | undefined {
-  return (metadata.managedFields as readonly ManagedFields[] | undefined)
-    ?.filter(({ fieldsV1, subresource }) => subresource === undefined && fieldsV1?.["f:spec"])
-    .toSorted((a, b) => ((a.time ?? "") < (b.time ?? "") ? 1 : -1))[0];
 }
 
 type Outcome = NonNullable<HistoryEntry["outcome"]>;
