@@ -270,7 +270,9 @@ describe("rollouts", () => {
     await w.configure("config-deployment", { "pod-is-always-schedulable": "true" });
     await giveNodes({ [DEVICE]: "1" });
     const at = { namespace, name: "recreated" };
-    const recreate = { rollout: { strategy: "Recreate" }, minReplicas: 0 } as const;
+    // Knative gives the pods of a revision that does not come up as long as this, and then ends them.
+    const limits = { minReplicas: 0, startupTimeout: 30 };
+    const recreate = { rollout: { strategy: "Recreate" }, ...limits } as const;
     const device = { requests: { cpu: "10m", memory: "64Mi" }, limits: { [DEVICE]: "1" } };
     await apply(at, "one", recreate, device);
     await w.untilUp(at);
