@@ -10,27 +10,15 @@ import {
   KNATIVE_SERVICE,
   NODE,
 } from "../../controller/api/kinds.ts";
-import type { Kind, KubeObject } from "../../controller/cluster.ts";
+import type { KubeObject } from "../../controller/cluster.ts";
 import { runCommand, type Ran } from "../../controller/cli/testing/terminal.ts";
 import { ensureModuleSource } from "../../hack/go/build.ts";
 import { SERVING_VERSION } from "../../hack/go/modules.ts";
 import { startApiserver, type Apiserver } from "../support/apiserver.ts";
-import { kube, readObjects, type Kube } from "../support/kube.ts";
+import { CRD, NAMESPACE, kube, readObjects, type Kube } from "../support/kube.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const ISVC = join(ROOT, "examples/iris/isvc.yaml");
-const CRD: Kind = {
-  apiVersion: "apiextensions.k8s.io/v1",
-  kind: "CustomResourceDefinition",
-  plural: "customresourcedefinitions",
-  namespaced: false,
-};
-const NAMESPACE: Kind = {
-  apiVersion: "v1",
-  kind: "Namespace",
-  plural: "namespaces",
-  namespaced: false,
-};
 
 interface Report {
   readonly ok: boolean;

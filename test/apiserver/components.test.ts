@@ -7,22 +7,16 @@ import { after, before, describe, it } from "mocha";
 import type { InferenceService } from "../../controller/api/inferenceservice.gen.ts";
 import { INFERENCE_SERVICE, KNATIVE_SERVICE } from "../../controller/api/kinds.ts";
 import type { KnativeService } from "../../controller/api/knative-service.gen.ts";
-import type { Kind, KubeObject } from "../../controller/cluster.ts";
+import type { KubeObject } from "../../controller/cluster.ts";
 import { condition } from "../../controller/observe/conditions.ts";
 import { ensureBinary, ensureModuleSource } from "../../hack/go/build.ts";
 import { runCommand } from "../../hack/go/command.ts";
 import { SERVING_VERSION } from "../../hack/go/modules.ts";
 import { startApiserver, type Apiserver } from "../support/apiserver.ts";
 import { startController, type ControllerProcess } from "../support/controller.ts";
-import { kube, readObjects, type Kube } from "../support/kube.ts";
+import { CRD, kube, readObjects, type Kube } from "../support/kube.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-const CRD: Kind = {
-  apiVersion: "apiextensions.k8s.io/v1",
-  kind: "CustomResourceDefinition",
-  plural: "customresourcedefinitions",
-  namespaced: false,
-};
 
 const transformer = { containers: [{ name: "server", image: "example.com/transformer:1" }] };
 

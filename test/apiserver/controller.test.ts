@@ -8,27 +8,15 @@ import { after, afterEach, before, describe, it } from "mocha";
 import type { InferenceService } from "../../controller/api/inferenceservice.gen.ts";
 import { CONFIG_MAP, INFERENCE_SERVICE, KNATIVE_SERVICE } from "../../controller/api/kinds.ts";
 import type { KnativeService } from "../../controller/api/knative-service.gen.ts";
-import type { Kind, KubeObject } from "../../controller/cluster.ts";
+import type { KubeObject } from "../../controller/cluster.ts";
 import { condition } from "../../controller/observe/conditions.ts";
 import { readAudit } from "../../hack/cluster/audit.ts";
 import { ensureModuleSource } from "../../hack/go/build.ts";
 import { SERVING_VERSION } from "../../hack/go/modules.ts";
 import { startApiserver, type Apiserver } from "../support/apiserver.ts";
 import { startController, type ControllerProcess } from "../support/controller.ts";
-import { kube, readObjects, type Kube } from "../support/kube.ts";
+import { CRD, NAMESPACE, kube, readObjects, type Kube } from "../support/kube.ts";
 
-const CRD: Kind = {
-  apiVersion: "apiextensions.k8s.io/v1",
-  kind: "CustomResourceDefinition",
-  plural: "customresourcedefinitions",
-  namespaced: false,
-};
-const NAMESPACE: Kind = {
-  apiVersion: "v1",
-  kind: "Namespace",
-  plural: "namespaces",
-  namespaced: false,
-};
 const ROOT = join(import.meta.dirname, "../..");
 const MODEL = { modelFormat: { name: "onnx" }, storageUri: "s3://models/iris/" };
 

@@ -13,18 +13,12 @@ import {
   INFERENCE_SERVICE,
   SERVING_RUNTIME,
 } from "../../controller/api/kinds.ts";
-import type { Kind, KubeObject } from "../../controller/cluster.ts";
+import type { KubeObject } from "../../controller/cluster.ts";
 import { collectionPath } from "../../controller/kube/paths.ts";
 import { startApiserver, type Apiserver } from "../support/apiserver.ts";
-import { kube, readObjects, type Kube } from "../support/kube.ts";
+import { CRD, kube, readObjects, type Kube } from "../support/kube.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-const CRD: Kind = {
-  apiVersion: "apiextensions.k8s.io/v1",
-  kind: "CustomResourceDefinition",
-  plural: "customresourcedefinitions",
-  namespaced: false,
-};
 
 interface Example {
   readonly where: string;

@@ -7,20 +7,14 @@ import { join } from "node:path";
 import { after, before, describe, it } from "mocha";
 import type { InferenceService } from "../../controller/api/inferenceservice.gen.ts";
 import { INFERENCE_SERVICE, KNATIVE_SERVICE } from "../../controller/api/kinds.ts";
-import type { Kind, KubeObject } from "../../controller/cluster.ts";
+import type { KubeObject } from "../../controller/cluster.ts";
 import { condition } from "../../controller/observe/conditions.ts";
 import { ensureModuleSource } from "../../hack/go/build.ts";
 import { SERVING_VERSION } from "../../hack/go/modules.ts";
 import { startApiserver, type Apiserver } from "../support/apiserver.ts";
 import { startController, type ControllerProcess } from "../support/controller.ts";
-import { kube, readObjects, type Kube } from "../support/kube.ts";
+import { CRD, kube, readObjects, type Kube } from "../support/kube.ts";
 
-const CRD: Kind = {
-  apiVersion: "apiextensions.k8s.io/v1",
-  kind: "CustomResourceDefinition",
-  plural: "customresourcedefinitions",
-  namespaced: false,
-};
 const ROOT = join(import.meta.dirname, "../..");
 
 function isvc(annotations: Readonly<Record<string, string>>): KubeObject {

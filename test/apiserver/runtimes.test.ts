@@ -23,14 +23,8 @@ import { SERVING_VERSION } from "../../hack/go/modules.ts";
 import { startApiserver, type Apiserver } from "../support/apiserver.ts";
 import { startController, type ControllerProcess } from "../support/controller.ts";
 import { kserveDefinition } from "../support/kserve-definition.ts";
-import { kube, readObjects, type Kube } from "../support/kube.ts";
+import { CRD, kube, readObjects, type Kube } from "../support/kube.ts";
 
-const CRD: Kind = {
-  apiVersion: "apiextensions.k8s.io/v1",
-  kind: "CustomResourceDefinition",
-  plural: "customresourcedefinitions",
-  namespaced: false,
-};
 const ROOT = join(import.meta.dirname, "../..");
 const OURS = ["inferenceservice", "servingruntime", "clusterservingruntime"];
 const KSERVE_ISVC = kserveKind(INFERENCE_SERVICE);

@@ -10,14 +10,8 @@ import { ApiError } from "../../controller/kube/errors.ts";
 import { collectionPath } from "../../controller/kube/paths.ts";
 import { clusterScoped } from "../../hack/generate/cluster-scoped.ts";
 import { startApiserver, type Apiserver } from "../support/apiserver.ts";
-import { kube, readObjects, type Kube } from "../support/kube.ts";
+import { CRD, kube, readObjects, type Kube } from "../support/kube.ts";
 
-const CRD: Kind = {
-  apiVersion: "apiextensions.k8s.io/v1",
-  kind: "CustomResourceDefinition",
-  plural: "customresourcedefinitions",
-  namespaced: false,
-};
 const CRDS = join(import.meta.dirname, "../../crds");
 const CRD_BYTES_MAX = 200_000;
 

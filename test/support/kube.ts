@@ -23,6 +23,19 @@ export interface Kube {
   close(): Promise<void>;
 }
 
+export const CRD: Kind = {
+  apiVersion: "apiextensions.k8s.io/v1",
+  kind: "CustomResourceDefinition",
+  plural: "customresourcedefinitions",
+  namespaced: false,
+};
+export const NAMESPACE: Kind = {
+  apiVersion: "v1",
+  kind: "Namespace",
+  plural: "namespaces",
+  namespaced: false,
+};
+
 const TIMEOUT_MS = 30_000;
 
 export function kube(kubeconfig: string): Kube {

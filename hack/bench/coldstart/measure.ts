@@ -4,21 +4,15 @@ import { join } from "node:path";
 import { request } from "undici";
 import { INFERENCE_SERVICE, KNATIVE_SERVICE, POD } from "../../../controller/api/kinds.ts";
 import type { KnativeService } from "../../../controller/api/knative-service.gen.ts";
-import type { Kind, KubeObject } from "../../../controller/cluster.ts";
+import type { KubeObject } from "../../../controller/cluster.ts";
 import { condition } from "../../../controller/observe/conditions.ts";
-import { kube, type Kube } from "../../../test/support/kube.ts";
+import { NAMESPACE, kube, type Kube } from "../../../test/support/kube.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
 import { openCluster } from "../../cluster/open.ts";
 import { type Summary, summarize } from "../predictor/stats.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
 const namespace = "bench-coldstart";
-const NAMESPACE: Kind = {
-  apiVersion: "v1",
-  kind: "Namespace",
-  plural: "namespaces",
-  namespaced: false,
-};
 const WAIT_MS = 180_000;
 /** Short, so that a round takes seconds; it does not touch what a start takes. */
 const ANNOTATIONS = { "autoscaling.knative.dev/window": "6s" };

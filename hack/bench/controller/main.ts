@@ -9,10 +9,10 @@ import { arch, cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { INFERENCE_SERVICE, KNATIVE_SERVICE } from "../../../controller/api/kinds.ts";
-import type { Kind, KubeObject } from "../../../controller/cluster.ts";
+import type { KubeObject } from "../../../controller/cluster.ts";
 import { startApiserver, type Apiserver } from "../../../test/support/apiserver.ts";
 import { startController, type ControllerProcess } from "../../../test/support/controller.ts";
-import { kube, readObjects, type Kube } from "../../../test/support/kube.ts";
+import { CRD, NAMESPACE, kube, readObjects, type Kube } from "../../../test/support/kube.ts";
 import { readAudit, type AuditedWrite } from "../../cluster/audit.ts";
 import { ensureModuleSource } from "../../go/build.ts";
 import { SERVING_VERSION } from "../../go/modules.ts";
@@ -25,18 +25,6 @@ const WORKERS = 8;
 /** Without a write for so long, the controller rests; it is watched at rest for twice as long. */
 const QUIET_MS = 10_000;
 const LIMIT_MS = 480_000;
-const CRD: Kind = {
-  apiVersion: "apiextensions.k8s.io/v1",
-  kind: "CustomResourceDefinition",
-  plural: "customresourcedefinitions",
-  namespaced: false,
-};
-const NAMESPACE: Kind = {
-  apiVersion: "v1",
-  kind: "Namespace",
-  plural: "namespaces",
-  namespaced: false,
-};
 
 /** Options: --count 1000 --rounds 1. */
 export async function main(args: string[]): Promise<void> {
