@@ -270,8 +270,8 @@ describe("rollouts", () => {
     await w.configure("config-deployment", { "pod-is-always-schedulable": "true" });
     await giveNodes({ [DEVICE]: "1" });
     const at = { namespace, name: "recreated" };
-    // Knative gives the pods of a revision that does not come up as long as this, and then ends them.
-    const limits = { minReplicas: 0, startupTimeout: 30 };
+    // How long requests wait for a revision that does not come up, and Knative for its pods.
+    const limits = { minReplicas: 0, timeout: 60, startupTimeout: 30 };
     const recreate = { rollout: { strategy: "Recreate" }, ...limits } as const;
     const device = { requests: { cpu: "10m", memory: "64Mi" }, limits: { [DEVICE]: "1" } };
     await apply(at, "one", recreate, device);
