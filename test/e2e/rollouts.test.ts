@@ -287,7 +287,8 @@ describe("rollouts", () => {
     await clients.seen("two");
     const { by } = clients.all();
     assert.ok((by.get("one") ?? 0) > 0 && (by.get("two") ?? 0) > 0, JSON.stringify([...by]));
-  });
+    // Twice a pod must go, and a queue-proxy that did not hear it stays for its whole grace.
+  }).timeout(4 * GRACE_MS);
 
   it("a fix after a rollback is a new try", async () => {
     const at = { namespace, name: "stepped" };
