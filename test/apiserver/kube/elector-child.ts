@@ -1,7 +1,8 @@
 /**
- * A process that wants to lead: `node elector-child.ts KUBECONFIG IDENTITY TERM_MS`. While it leads it
- * writes as often as it can, and says on standard output what happens, a word per line.
+ * A process that wants to lead: `node elector-child.ts KUBECONFIG IDENTITY TERM_MS`. While it leads
+ * it writes ten times a second, and says on standard output what happens, a word per line.
  */
+import { setTimeout } from "node:timers/promises";
 import { systemClock } from "../../../controller/kube/clock.ts";
 import { LeaseLostError } from "../../../controller/kube/errors.ts";
 import { noMetrics } from "../../../controller/kube/hooks.ts";
@@ -44,6 +45,8 @@ async function writeForEver(): Promise<void> {
     try {
       await write(count);
       if (count === 0) say("wrote");
+      // A stop must find it at rest: what passed the fence just before it would be sent after it.
+      await setTimeout(100);
     } catch (error) {
       if (error instanceof LeaseLostError) return;
       say(`failed ${String(error)}`);
