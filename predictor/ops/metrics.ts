@@ -6,9 +6,10 @@ import type { FinishedRun } from "../batch/batcher.ts";
 import type { PayloadOutcome } from "../observe/payload-sink.ts";
 import { StatisticsRecorder } from "./statistics.ts";
 import type { ModelStatistics } from "./statistics.ts";
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, Gauge, Registry } from "prom-client";
 import { repositoryMetricsIn } from "./repository-metrics.ts";
 import type { RepositoryMetrics, RepositoryState } from "./repository-metrics.ts";
+import { CounterFamily, GaugeFamily, HistogramFamily } from "./series.ts";
 
 /** Why a request failed, in Triton's words. */
 export const failureReasons = ["REJECTED", "CANCELED", "BACKEND", "OTHER"] as const;
@@ -61,22 +62,26 @@ const modelLabels = ["model", "version"] as const;
 /** A registry of its own, so that tests don't share counters. */
 export function createMetrics(): Metrics {
   const registry = new Registry();
-  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
-    new Counter({ name, help, labelNames: [...labelNames], registers: [registry] });
-  const answers = counter("pilotlight_http_answers_total", "HTTP answers by class", ["class"]);
-  const classes = new Map(
-    ["1xx", "2xx", "3xx", "4xx", "5xx"].map((name) => [name[0], answers.labels(name)]),
-  );
-  for (const child of classes.values()) child.inc(0);
-  const payloads = counter("pilotlight_payload_log_events_total", "Events of the payload log", [
-    "outcome",
-  ]);
+  const answers = new CounterFamily({
+    name: "pilotlight_http_answers_total",
+    help: "HTTP answers by class",
+    labelNames: ["class"],
+    registry,
+  });
+  // By the status' first digit.
+  const classes = [1, 2, 3, 4, 5].map((digit) => answers.labels({ class: `${digit}xx` }));
+  const payloads = new Counter({
+    name: "pilotlight_payload_log_events_total",
+    help: "Events of the payload log",
+    labelNames: ["outcome"],
+    registers: [registry],
+  });
   const forModel = modelMetricsIn(registry);
   return {
     render: async () => registry.metrics(),
     contentType: registry.contentType,
     registry,
-    answered: (status) => classes.get(String(status)[0])?.inc(),
+    answered: (status) => classes[Math.trunc(status / 100) - 1]?.add(1),
     payload: (outcome) => payloads.inc({ outcome }),
     forModel,
     forRepository: (state) => repositoryMetricsIn(registry, state),
@@ -85,57 +90,64 @@ export function createMetrics(): Metrics {
 
 /** The metrics that models have, without labels yet. */
 function defineModelMetrics(registry: Registry) {
-  const registers = [registry];
-  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
-    new Counter({ name, help, labelNames: [...labelNames], registers });
-  const triton = (name: string, help: string) => counter(`nv_inference_${name}`, help, modelLabels);
+  const triton = (name: string, help: string) =>
+    new CounterFamily({ name: `nv_inference_${name}`, help, labelNames: modelLabels, registry });
   const stage = (name: string) =>
-    new Histogram({
+    new HistogramFamily({
       name: `request_${name}_seconds`,
       help: `Time of a request's ${name}`,
       labelNames: ["model_name"],
       buckets: seconds,
-      registers,
+      registry,
     });
   return {
-    stages: [stage("preprocess"), stage("predict"), stage("postprocess")],
+    decode: stage("preprocess"),
+    predict: stage("predict"),
+    encode: stage("postprocess"),
     // What the gate of a rollout reads (docs/runtime-contract.md).
-    whole: new Histogram({
+    whole: new HistogramFamily({
       name: "pilotlight_request_seconds",
       help: "Time of requests that were answered with a result, from body to answer",
-      labelNames: [...modelLabels],
+      labelNames: modelLabels,
       buckets: [...seconds, ...thresholds].toSorted((a, b) => a - b),
-      registers,
+      registry,
     }),
     success: triton("request_success", "Requests answered with a result"),
-    failure: counter("nv_inference_request_failure", "Requests that failed", [
-      ...modelLabels,
-      "reason",
-    ]),
+    failure: new CounterFamily({
+      name: "nv_inference_request_failure",
+      help: "Requests that failed",
+      labelNames: [...modelLabels, "reason"],
+      registry,
+    }),
     count: triton("count", "Inferences: rows of all batches"),
     runs: triton("exec_count", "Runs of the model: batches"),
     requestUs: triton("request_duration_us", "Time of requests, queueing included"),
     queueUs: triton("queue_duration_us", "Time of requests in the queue"),
     runUs: triton("compute_infer_duration_us", "Time of the model's runs"),
-    pending: new Gauge({
+    pending: new GaugeFamily({
       name: "nv_inference_pending_request_count",
       help: "Requests waiting for the executor",
-      labelNames: [...modelLabels],
-      registers,
+      labelNames: modelLabels,
+      registry,
     }),
-    batch: new Histogram({
+    batch: new HistogramFamily({
       name: "pilotlight_batch_requests",
       help: "Requests joined in a run",
-      labelNames: [...modelLabels],
+      labelNames: modelLabels,
       buckets: batchSizes,
-      registers,
+      registry,
     }),
-    restarts: counter("pilotlight_executor_restarts_total", "Executors replaced", modelLabels),
+    restarts: new CounterFamily({
+      name: "pilotlight_executor_restarts_total",
+      help: "Executors replaced",
+      labelNames: modelLabels,
+      registry,
+    }),
     provider: new Gauge({
       name: "pilotlight_execution_provider",
       help: "1 for the execution provider that the model runs on",
       labelNames: [...modelLabels, "provider"],
-      registers,
+      registers: [registry],
     }),
   };
 }
@@ -149,45 +161,54 @@ function modelMetricsIn(registry: Registry): Metrics["forModel"] {
     // A model that is loaded again goes on counting, as the counters do.
     const statistics = recorders.get(key) ?? new StatisticsRecorder(model, version);
     recorders.set(key, statistics);
-    for (const each of [all.success, all.count, all.runs, all.requestUs]) each.inc(of, 0);
-    for (const each of [all.queueUs, all.runUs, all.restarts]) each.inc(of, 0);
-    for (const reason of failureReasons) all.failure.inc({ ...of, reason }, 0);
-    for (const each of all.stages) each.zero({ model_name: model });
-    all.batch.zero(of);
-    all.whole.zero(of);
-    all.pending.set(of, 0);
-    // Children looked up once: a lookup by labels costs a microsecond per request each.
-    const [decode, predict, encode] = all.stages.map((each) => each.labels(model));
-    const succeeded = all.success.labels(of);
+    const failures = Object.fromEntries(
+      failureReasons.map((reason) => [reason, all.failure.labels({ ...of, reason })]),
+    );
+    const ofName = { model_name: model };
+    const [decode, predict, encode] = [
+      all.decode.labels(ofName),
+      all.predict.labels(ofName),
+      all.encode.labels(ofName),
+    ];
+    const [success, duration, whole] = [
+      all.success.labels(of),
+      all.requestUs.labels(of),
+      all.whole.labels(of),
+    ];
+    const [rowCount, runs, batch] = [
+      all.count.labels(of),
+      all.runs.labels(of),
+      all.batch.labels(of),
+    ];
+    const [queueUs, runUs] = [all.queueUs.labels(of), all.runUs.labels(of)];
+    const restarts = all.restarts.labels(of);
     const waiting = all.pending.labels(of);
-    const duration = all.requestUs.labels(of);
-    const whole = all.whole.labels(of);
     return {
       succeeded: ({ decodeMs, predictMs, encodeMs }) => {
         statistics.succeeded({ decodeMs, predictMs, encodeMs });
-        succeeded.inc();
-        decode?.observe(decodeMs / 1000);
-        predict?.observe(predictMs / 1000);
-        encode?.observe(encodeMs / 1000);
+        success.add(1);
+        decode.observe(decodeMs / 1000);
+        predict.observe(predictMs / 1000);
+        encode.observe(encodeMs / 1000);
         const totalMs = decodeMs + predictMs + encodeMs;
-        duration.inc(totalMs * 1000);
+        duration.add(totalMs * 1000);
         whole.observe(totalMs / 1000);
       },
       failed: (reason, ms = 0) => {
-        all.failure.inc({ ...of, reason });
+        failures[reason]?.add(1);
         statistics.failed(ms);
       },
       statistics: () => statistics.snapshot(),
       pending: (requests) => waiting.set(requests),
-      restarted: () => all.restarts.inc(of),
+      restarted: () => restarts.add(1),
       placed: (provider) => all.provider.set({ ...of, provider }, 1),
       ran: ({ requests, rows, runMs, queueMs }) => {
         statistics.ran({ rows, runMs, queueMs });
-        all.count.inc(of, rows);
-        all.runs.inc(of);
-        all.batch.observe(of, requests);
-        all.runUs.inc(of, runMs * 1000);
-        all.queueUs.inc(of, queueMs.reduce((sum, each) => sum + each, 0) * 1000);
+        rowCount.add(rows);
+        runs.add(1);
+        batch.observe(requests);
+        runUs.add(runMs * 1000);
+        queueUs.add(queueMs.reduce((sum, each) => sum + each, 0) * 1000);
       },
     };
   };
