@@ -4,6 +4,7 @@
  * latency says so.
  */
 import { ServingError } from "../errors.ts";
+import { giveBack } from "../give-back.ts";
 import type { Tensor } from "../protocol/tensor.ts";
 import { RunCost } from "./cost.ts";
 import { faultOf } from "./fault.ts";
@@ -218,9 +219,12 @@ export class Batcher {
     slot.run = run;
     this.#arm(stuck);
     const inputs = this.#joiner.join(jobs.map((job) => job.work.inputs));
-    void slot.port
-      .run(inputs, jobs[0]?.work.outputs ?? [])
-      .then((outcome) => this.#finish(slot, run, outcome));
+    void slot.port.run(inputs, jobs[0]?.work.outputs ?? []).then((outcome) => {
+      // A batch is a copy of ours, which an executor that answered has read to its end.
+      const isRead = outcome.kind === "done" || outcome.kind === "refused";
+      if (isRead && jobs.length > 1) for (const { data } of inputs) giveBack(data);
+      this.#finish(slot, run, outcome);
+    });
   }
 
   #finish(slot: Slot, run: Run, outcome: RunOutcome): void {

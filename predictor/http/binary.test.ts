@@ -263,3 +263,34 @@ describe("raw binary requests", () => {
     assert.match(await response.text(), /models with one input, this has 13/);
   });
 });
+
+describe("tensors of many kilobytes", () => {
+  it("come back as they were sent, whoever else is served meanwhile", async () => {
+    const model = join(folder, "identity.onnx");
+    await writeFile(model, identityModel("FLOAT"));
+    await using identity = await TestPredictor.serving({ STORAGE_URI: model });
+    const columns = 150_000;
+    const ask = async (value: number): Promise<void> => {
+      const sent = new Float32Array(columns).fill(value);
+      const { status, parts } = await post(identity, "/v2/models/identity/infer", {
+        json: JSON.stringify({
+          inputs: [
+            {
+              name: "x",
+              datatype: "FP32",
+              shape: [1, columns],
+              parameters: { binary_data_size: sent.byteLength },
+            },
+          ],
+          parameters: { binary_data_output: true },
+        }),
+        parts: [new Uint8Array(sent.buffer)],
+      });
+      assert.equal(status, 200);
+      assert(parts.equals(new Uint8Array(sent.buffer)), `${value} came back as something else`);
+    };
+    for (let round = 0; round < 4; round++) {
+      await Promise.all(Array.from({ length: 12 }, async (_, index) => ask(round * 12 + index)));
+    }
+  });
+});

@@ -3,6 +3,8 @@ import type { IncomingMessage } from "node:http";
 import type { Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import { ServingError, invalid } from "../errors.ts";
+import { BodyBuffer } from "./body-buffer.ts";
+import type { Body } from "./body-buffer.ts";
 
 const decoders: Readonly<Record<string, () => Transform>> = {
   gzip: createGunzip,
@@ -10,9 +12,6 @@ const decoders: Readonly<Record<string, () => Transform>> = {
   deflate: createInflate,
   br: createBrotliDecompress,
 };
-
-/** Never of a SharedArrayBuffer: tensors are views of it. */
-export type Body = Buffer<ArrayBuffer>;
 
 /**
  * The whole body, decompressed. Rejects with ServingError `too-large` (also for what would only
@@ -45,19 +44,19 @@ async function collect(
   bytesMax: number,
 ): Promise<Body> {
   const { promise, resolve, reject } = Promise.withResolvers<Body>();
-  const chunks: Body[] = [];
-  let bytes = 0;
-  source.on("data", (chunk: Body) => {
-    bytes += chunk.byteLength;
-    if (bytes <= bytesMax) chunks.push(chunk);
-    else {
-      chunks.length = 0;
-      source.pause();
-      reject(tooLarge(bytesMax));
+  const announced = request === source ? Number(request.headers["content-length"]) : Number.NaN;
+  const body = new BodyBuffer(announced);
+  const take = (chunk: Body): void => {
+    if (body.byteLength + chunk.byteLength <= bytesMax) {
+      body.add(chunk);
+      return;
     }
-  });
-  const only = (): Body => (chunks.length === 1 && chunks[0]) || Buffer.concat(chunks, bytes);
-  source.once("end", () => resolve(only()));
+    body.clear();
+    source.off("data", take).pause();
+    reject(tooLarge(bytesMax));
+  };
+  source.on("data", take);
+  source.once("end", () => resolve(body.whole()));
   source.once("error", () => reject(invalid("the body's compression is broken or cut short")));
   if (request !== source) request.once("error", () => source.destroy());
   request.once("close", () => {

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { WorkResult } from "../batch/batcher.ts";
 import { invalid, ServingError } from "../errors.ts";
+import { giveBack } from "../give-back.ts";
 import { subjectOf } from "../observe/watch.ts";
 import type { AnswerBody, Watcher } from "../observe/watch.ts";
 import type { FailureReason } from "../ops/metrics.ts";
@@ -102,6 +103,8 @@ export async function serveInference(
     });
     watch?.answered({ status: 200, body: answer });
     handled?.after(200, answer);
+    // The executor has read it, and its answer is a copy. Who looks on may look for longer.
+    if (watch === undefined && handled === undefined) giveBack(whole);
   } catch (error) {
     const fault = asServingError(error);
     metrics.failed(failureReasonOf(fault), performance.now() - (started ?? performance.now()));

@@ -13,7 +13,7 @@ import {
 import type { EventAttributes } from "../protocol/cloudevents.ts";
 import type { Bytes } from "../protocol/tensor.ts";
 import { sendBinary, sendJson } from "./answer.ts";
-import type { Body } from "./body.ts";
+import type { Body } from "./body-buffer.ts";
 
 /** Instead of KServe's words, for events that answer. */
 export type EventOptions = { readonly source?: string; readonly type?: string };
