@@ -22,8 +22,8 @@ const statuses: Readonly<Record<ServingErrorCode, number>> = {
 const retryAfter: Partial<Record<ServingErrorCode, string>> = { overloaded: "1", "not-ready": "1" };
 
 /**
- * Writes a whole answer in one go. Text that is ASCII, as nearly all JSON of tensors is, goes to the
- * socket as one string with the headers, and isn't copied into a buffer of its own before.
+ * Writes a whole answer in one go. Text that is ASCII, as nearly all JSON of tensors is, goes to
+ * the socket as one string with the headers, and isn't copied into a buffer of its own before.
  */
 export function sendJson(
   response: ServerResponse,

@@ -1,8 +1,8 @@
 /**
  * `npm run bench -- predictor`: ours beside a naive server, other servers and raw onnxruntime, in
- * the same run. Options: --rounds N (5), --quick (one round), --model iris|distilbert|picture,
- * --no-peers (without the Python servers), --set NAME=VALUE (in the environment of ours, to try a
- * setting). Only a whole run writes docs/results/predictor.json.
+ * the same run. Options: --rounds N (5), --quick (one round), --model NAME (one of iris, distilbert,
+ * resnet, squeezenet), --no-peers (without the Python servers), --set NAME=VALUE (in the environment
+ * of ours, to try a setting). Only a whole run writes docs/results/predictor.json.
  */
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
@@ -20,7 +20,7 @@ import { short } from "./stats.ts";
 import { workloadNamed } from "./workloads.ts";
 import type { Workload } from "./workloads.ts";
 
-const models = ["iris", "distilbert", "picture"];
+const models = ["iris", "distilbert", "resnet", "squeezenet"];
 
 /** Prints tables, and writes docs/results/predictor.json. */
 export async function main(args: string[]): Promise<void> {
@@ -92,7 +92,8 @@ async function measure(
     contestants.push(stack.use(await started));
   };
   await enter(ours(workload, environment));
-  if (model !== "picture") await enter(naive(workload));
+  // The naive server takes JSON alone.
+  if (model === "iris" || model === "distilbert") await enter(naive(workload));
   if (model !== "iris") await enter(raw(workload));
   else if (withPeers) for (const name of PEERS) await enter(peer(name, workload));
   const levels = model === "iris" ? [1, 32] : [1, 8];

@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { cachedModel } from "../../models/cache.ts";
 import { cachedDistilbert, distilbertModel } from "../../models/distilbert.ts";
+import { cachedResnet } from "../../models/resnet.ts";
 import { cachedSqueezenet } from "../../models/squeezenet.ts";
 
 export type Workload = {
@@ -33,34 +34,18 @@ export async function distilbert(): Promise<Workload> {
     name: "distilbert",
     path: await cachedDistilbert(),
     bodies: [tokenBody(sequence)],
-    ms: 6000,
+    ms: 8000,
   };
 }
 
-/** A large input, as bytes. */
-export async function picture(): Promise<Workload> {
-  const pixels = Float32Array.from({ length: 3 * side * side }, (_, index) => (index % 255) / 255);
-  const head = JSON.stringify({
-    inputs: [
-      {
-        name: "image",
-        datatype: "FP32",
-        shape: [1, 3, side, side],
-        parameters: { binary_data_size: pixels.byteLength },
-      },
-    ],
-    parameters: { binary_data_output: true },
-  });
-  return {
-    name: "picture",
-    path: await cachedSqueezenet(),
-    bodies: [Buffer.concat([Buffer.from(head), new Uint8Array(pixels.buffer)])],
-    headers: {
-      "content-type": "application/octet-stream",
-      "inference-header-content-length": String(Buffer.byteLength(head)),
-    },
-    ms: 3000,
-  };
+/** A large input, as bytes, and a run of some tens of milliseconds. */
+export async function resnet(): Promise<Workload> {
+  return { name: "resnet", path: await cachedResnet(), ...pictureRequest(), ms: 6000 };
+}
+
+/** The same input for a model that takes a few milliseconds: what a server can add to at worst. */
+export async function squeezenet(): Promise<Workload> {
+  return { name: "squeezenet", path: await cachedSqueezenet(), ...pictureRequest(), ms: 3000 };
 }
 
 /** A small token model, and requests of 8 to 128 tokens, short ones more often. */
@@ -82,14 +67,34 @@ export async function mixedTokens(): Promise<Workload> {
 const all: Readonly<Record<string, () => Workload | Promise<Workload>>> = {
   iris,
   distilbert,
-  picture,
+  resnet,
+  squeezenet,
 };
 
-/** One of iris, distilbert and picture. */
+/** One of iris, distilbert, resnet and squeezenet. */
 export async function workloadNamed(name: string): Promise<Workload> {
   const make = Object.hasOwn(all, name) ? all[name] : undefined;
   if (make === undefined) throw new Error(`no workload ${name}: ${Object.keys(all).join(", ")}`);
   return make();
+}
+
+/** A picture in 1×3×224×224 floating point numbers as bytes. */
+function pictureRequest(): Pick<Workload, "bodies" | "headers"> {
+  const pixels = Float32Array.from({ length: 3 * side * side }, (_, index) => (index % 255) / 255);
+  const input = {
+    name: "image",
+    datatype: "FP32",
+    shape: [1, 3, side, side],
+    parameters: { binary_data_size: pixels.byteLength },
+  };
+  const head = JSON.stringify({ inputs: [input], parameters: { binary_data_output: true } });
+  return {
+    bodies: [Buffer.concat([Buffer.from(head), new Uint8Array(pixels.buffer)])],
+    headers: {
+      "content-type": "application/octet-stream",
+      "inference-header-content-length": String(Buffer.byteLength(head)),
+    },
+  };
 }
 
 /** A request of so many tokens, none masked. */
