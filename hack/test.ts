@@ -46,13 +46,23 @@ async function runTier(name: string, tier: Tier | undefined): Promise<Counts> {
     return { passed: 0, failed: 0, skipped: 1, failures: [] };
   }
   process.stdout.write(`\n=== ${name}\n`);
-  const counts = await inChild(tier);
+  const counts = await prepared(tier);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   process.stdout.write(
     `${name}: ${counts.passed} passed, ${counts.failed} failed` +
       `${counts.skipped === 0 ? "" : `, ${counts.skipped} skipped`} in ${seconds} s\n`,
   );
   return counts;
+}
+
+/** What a tier starts can't be had: one failure, with the reason for its name. */
+async function prepared(tier: Tier): Promise<Counts> {
+  try {
+    await tier.prepare?.();
+  } catch (error) {
+    return broken(`what the tests start could not be made: ${String(error)}`);
+  }
+  return inChild(tier);
 }
 
 /** A process per tier: what one leaves behind in its event loop cannot hold up the next. */

@@ -1,8 +1,8 @@
 /**
  * A picture classifier of ResNet-50's shape: 25.5 million parameters (102 MB), 4.1 thousand million
  * multiplications for 224 x 224. Random weights, always the same.
- * Source of the layers: https://arxiv.org/abs/1512.03385, table 1; the stride is at the 3 x 3 kernel,
- * as in the widespread version 1.5.
+ * Source of the layers: https://arxiv.org/abs/1512.03385, table 1; the stride is at the 3 x 3
+ * kernel, as in the widespread version 1.5.
  */
 import { cachedModel } from "./cache.ts";
 import { Net } from "./net.ts";

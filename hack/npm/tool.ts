@@ -9,6 +9,9 @@ import { runCommand } from "../go/command.ts";
 import { withLock } from "../go/lock.ts";
 import { createProgress } from "../go/progress.ts";
 
+/** Microsoft's emulator of Azure's storage. */
+export const AZURITE = ["azurite", "3.37.0"] as const;
+
 const INSTALL_TIMEOUT_MS = 600_000;
 
 /**

@@ -3,11 +3,11 @@
  * on this machine.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { findChromium } from "../browser/chromium.ts";
 import { pythonHindrance } from "../python/venv.ts";
 import { openCluster } from "../cluster/open.ts";
 import { installPilotlight } from "../cluster/pilotlight.ts";
+import { prepareApiserver, prepareBrowser, prepareUnit } from "./prepare.ts";
 
 export interface Tier {
   /** Globs from the repository's root. */
@@ -15,6 +15,8 @@ export interface Tier {
   readonly timeoutMs: number;
   /** Why this machine cannot run the tier, in a sentence; undefined when it can. */
   readonly hindrance: () => Promise<string | undefined>;
+  /** Builds or installs what the tests start, where that takes longer than a test may. */
+  readonly prepare?: () => Promise<void>;
   /** Starts Node with these arguments where the tier's tests have to run. */
   readonly launch: (args: readonly string[]) => Promise<ChildProcess>;
 }
@@ -38,12 +40,11 @@ function works(command: string, args: readonly string[]): boolean {
 const hasGo = (): boolean => works("go", ["version"]);
 const isRoot = (): boolean => process.getuid?.() === 0;
 
-/** Kubernetes' own programs come from KUBEBUILDER_ASSETS, or are built. */
+/** etcd and kube-apiserver may come from KUBEBUILDER_ASSETS; Knative's definitions are a Go module. */
 async function apiserverHindrance(): Promise<string | undefined> {
-  const assets = process.env["KUBEBUILDER_ASSETS"];
-  return (assets !== undefined && existsSync(assets)) || hasGo()
+  return hasGo()
     ? undefined
-    : "needs etcd and kube-apiserver: set KUBEBUILDER_ASSETS to their folder, or install Go to build them";
+    : "needs Go to build Kubernetes' programs; KUBEBUILDER_ASSETS saves the build of two of them";
 }
 
 async function imageHindrance(): Promise<string | undefined> {
@@ -81,18 +82,21 @@ export const TIERS: Readonly<Record<string, Tier>> = {
     ],
     timeoutMs: 60_000,
     hindrance: none,
+    prepare: async () => prepareUnit({ hasGo: hasGo() }),
     launch: here,
   },
   apiserver: {
     specs: ["test/apiserver/**/*.test.ts", "test/support/**/*.test.ts"],
     timeoutMs: 120_000,
     hindrance: apiserverHindrance,
+    prepare: async () => prepareApiserver(),
     launch: here,
   },
   chart: {
     specs: ["test/chart/**/*.test.ts"],
     timeoutMs: 120_000,
     hindrance: apiserverHindrance,
+    prepare: async () => prepareApiserver(["helm"]),
     launch: here,
   },
   interop: {
@@ -111,6 +115,7 @@ export const TIERS: Readonly<Record<string, Tier>> = {
     specs: ["test/browser/**/*.test.ts"],
     timeoutMs: 120_000,
     hindrance: browserHindrance,
+    prepare: prepareBrowser,
     launch: here,
   },
   cluster: {

@@ -5,7 +5,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe } from "mocha";
 
-import { ensureNpmTool } from "../../hack/npm/tool.ts";
+import { AZURITE, ensureNpmTool } from "../../hack/npm/tool.ts";
 import { startProgram } from "../storage/testing/program.ts";
 import { storeSuite } from "./testing/store-suite.ts";
 import type { TestStore } from "./testing/store-suite.ts";
@@ -14,7 +14,7 @@ const account = "pilotlight";
 const key = Buffer.from("a key of an account in a test, and nowhere else");
 
 async function start(root: string): Promise<TestStore> {
-  const folder = await ensureNpmTool("azurite", "3.37.0");
+  const folder = await ensureNpmTool(...AZURITE);
   await mkdir(join(root, "azurite"));
   const program = join(folder, "dist/src/blob/main.js");
   const server = await startProgram({

@@ -1,8 +1,8 @@
 /**
  * `npm run bench -- predictor`: ours beside a naive server, other servers and raw onnxruntime, in
- * the same run. Options: --rounds N (5), --quick (one round), --model NAME (one of iris, distilbert,
- * resnet, squeezenet), --no-peers (without the Python servers), --set NAME=VALUE (in the environment
- * of ours, to try a setting). Only a whole run writes docs/results/predictor.json.
+ * the same run. Options: --rounds N (5), --quick (one round), --model NAME (one of iris,
+ * distilbert, resnet, squeezenet), --no-peers (without the Python servers), --set NAME=VALUE (in
+ * the environment of ours, to try a setting). Only a whole run writes docs/results/predictor.json.
  */
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
