@@ -1738,9 +1738,9 @@ export interface HistoryEntry {
    */
   readonly appliedAt?: string
   /**
-   * Deploying, Canary, Serving, Promoted (served after a canary or a rollout), RolledBack, Failed or Superseded.
+   * Deploying, Canary, Serving, Promoted (served after a canary or a rollout), RolledBack, Failed, Superseded or Stopped (the service was stopped, and the revision went with it).
    */
-  readonly outcome?: ("Deploying" | "Canary" | "Serving" | "Promoted" | "RolledBack" | "Failed" | "Superseded")
+  readonly outcome?: ("Deploying" | "Canary" | "Serving" | "Promoted" | "RolledBack" | "Failed" | "Superseded" | "Stopped")
   /**
    * Why it failed or was rolled back.
    */

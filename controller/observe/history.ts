@@ -28,31 +28,55 @@ export interface HistoryInput {
 
 /** The history after what is seen now, newest first. */
 export function history(input: HistoryInput): readonly HistoryEntry[] {
-  const { isvc, view, rolled, digests } = input;
+  const { isvc, view, rolled, digests, now } = input;
   const before = isvc.status?.history ?? [];
+  if (view.stopped === true) {
+    return ended(before, now);
+  }
   if (rolled === undefined) {
     return before;
   }
-  return [...appeared(input, before), ...before]
+  const present = before.slice(0, endOfPresent(before));
+  const entries = [...appeared(input, present), ...present]
     .toSorted((a, b) => (a.revision < b.revision ? 1 : -1))
-    .slice(0, HISTORY_MAX)
     .map((entry) => {
       const digest = entry.modelDigest ?? digests?.get(entry.revision);
       const known = digest === undefined ? entry : { ...entry, modelDigest: digest };
-      return closed(known, outcomeOf(known, view, rolled), input.now);
+      return closed(known, outcomeOf(known, view, rolled), now);
     });
+  return [...entries, ...before.slice(present.length)].slice(0, HISTORY_MAX);
 }
 
-/** Entries of revisions that have none yet. */
+/**
+ * With the service its revisions are deleted, and Knative counts those after it from 1 again: what
+ * served, and the newest in any case, is closed, so that the next ones are not taken for it.
+ */
+function ended(before: readonly HistoryEntry[], now: string): readonly HistoryEntry[] {
+  return before.map((entry, at) =>
+    at === 0 || isOpen(entry) ? closed(entry, { ...kept(entry), outcome: "Stopped" }, now) : entry,
+  );
+}
+
+function isOpen({ outcome = "Deploying" }: HistoryEntry): boolean {
+  return ["Deploying", "Canary", "Serving", "Promoted"].includes(outcome);
+}
+
+/** How many entries there are since the service was stopped last. */
+function endOfPresent(before: readonly HistoryEntry[]): number {
+  const past = before.findIndex(({ outcome }) => outcome === "Stopped");
+  return past === -1 ? before.length : past;
+}
+
+/** Entries of revisions that have none yet among those since the last stop. */
 function appeared(
   { isvc, view }: HistoryInput,
-  before: readonly HistoryEntry[],
+  present: readonly HistoryEntry[],
 ): readonly HistoryEntry[] {
-  const known = new Set(before.map(({ revision }) => revision));
-  const oldest = before.at(-1)?.revision ?? "";
+  const known = new Set(present.map(({ revision }) => revision));
+  const oldest = present.at(-1)?.revision ?? "";
   return view.revisions
     .filter(({ metadata }) => (metadata.labels?.[LABEL_COMPONENT] ?? "predictor") === "predictor")
-    .filter(({ metadata: { name } }) => !known.has(name) && (!isFull(before) || name > oldest))
+    .filter(({ metadata: { name } }) => !known.has(name) && (!isFull(present) || name > oldest))
     .flatMap((revision) => {
       const { name } = revision.metadata;
       const isNewest = name === view.newest;
