@@ -1,30 +1,33 @@
 /**
  * `npm test` (every tier but the cluster), `node hack/test.ts TIER…` (those tiers), `npm run
- * test:cluster`. A tier that cannot run here says why in one line and counts as one skipped, never
- * as passed. The last line is `N passed, N failed, N skipped`; the exit code is 1 when anything
- * failed or, with CI=true, when nothing ran.
+ * test:cluster`; `-g WORDS` leaves the tests whose titles match, as mocha's flag does. A tier that
+ * cannot run here says why in one line and counts as one skipped, never as passed. The last line is
+ * `N passed, N failed, N skipped`; the exit code is 1 when anything failed or, with CI=true, when
+ * nothing ran.
  */
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { TIERS, type Tier } from "./test/tiers.ts";
 import type { Counts } from "./test/run-tier.ts";
 
 const DEFAULT_TIERS = ["unit", "apiserver", "chart", "interop", "image", "browser"];
+const EX_USAGE = 64;
 
-async function main(names: readonly string[]): Promise<number> {
+async function main(names: readonly string[], grep: string | undefined): Promise<number> {
   const unknown = names.filter((name) => !(name in TIERS));
   if (unknown.length > 0) {
     const known = Object.keys(TIERS).join(", ");
     process.stderr.write(`no such test tier: ${unknown.join(", ")}; there are: ${known}\n`);
-    return 64;
+    return EX_USAGE;
   }
   const total = { passed: 0, failed: 0, skipped: 0 };
   const failures: string[] = [];
   for (const name of names) {
-    const counts = await runTier(name, TIERS[name]);
+    const counts = await runTier(name, TIERS[name], grep);
     total.passed += counts.passed;
     total.failed += counts.failed;
     total.skipped += counts.skipped;
@@ -38,7 +41,11 @@ async function main(names: readonly string[]): Promise<number> {
   return total.failed > 0 || empty ? 1 : 0;
 }
 
-async function runTier(name: string, tier: Tier | undefined): Promise<Counts> {
+async function runTier(
+  name: string,
+  tier: Tier | undefined,
+  grep: string | undefined,
+): Promise<Counts> {
   const started = performance.now();
   const hindrance = await tier?.hindrance();
   if (tier === undefined || hindrance !== undefined) {
@@ -46,7 +53,7 @@ async function runTier(name: string, tier: Tier | undefined): Promise<Counts> {
     return { passed: 0, failed: 0, skipped: 1, failures: [] };
   }
   process.stdout.write(`\n=== ${name}\n`);
-  const counts = await prepared(tier);
+  const counts = await prepared(tier, grep);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   process.stdout.write(
     `${name}: ${counts.passed} passed, ${counts.failed} failed` +
@@ -56,22 +63,22 @@ async function runTier(name: string, tier: Tier | undefined): Promise<Counts> {
 }
 
 /** What a tier starts can't be had: one failure, with the reason for its name. */
-async function prepared(tier: Tier): Promise<Counts> {
+async function prepared(tier: Tier, grep: string | undefined): Promise<Counts> {
   try {
     await tier.prepare?.();
   } catch (error) {
     return broken(`what the tests start could not be made: ${String(error)}`);
   }
-  return inChild(tier);
+  return inChild(tier, grep);
 }
 
 /** A process per tier: what one leaves behind in its event loop cannot hold up the next. */
-async function inChild(tier: Tier): Promise<Counts> {
+async function inChild(tier: Tier, grep: string | undefined): Promise<Counts> {
   const folder = await mkdtemp(join(tmpdir(), "pilotlight-test-"));
   try {
     const counts = join(folder, "counts.json");
     const main = join(import.meta.dirname, "test/run-tier.ts");
-    const child = await tier.launch([main, JSON.stringify(tier), counts]);
+    const child = await tier.launch([main, JSON.stringify({ ...tier, grep }), counts]);
     const [code, signal] = (await once(child, "exit")) as [number | null, string | null];
     if (!existsSync(counts)) {
       return broken(`the tests ended early (${signal ?? `exit code ${code}`})`);
@@ -90,5 +97,20 @@ function broken(why: string): Counts {
   return { passed: 0, failed: 1, skipped: 0, failures: [why] };
 }
 
-const asked = process.argv.slice(2);
-process.exitCode = await main(asked.length === 0 ? DEFAULT_TIERS : asked);
+/** Which tiers, and which of their tests; undefined, with a word about it, for a wrong flag. */
+function parse(args: readonly string[]): { names: readonly string[]; grep?: string } | undefined {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { grep: { type: "string", short: "g" } },
+    });
+    return { ...values, names: positionals.length === 0 ? DEFAULT_TIERS : positionals };
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return undefined;
+  }
+}
+
+const asked = parse(process.argv.slice(2));
+process.exitCode = asked === undefined ? EX_USAGE : await main(asked.names, asked.grep);

@@ -16,9 +16,17 @@ const root = join(import.meta.dirname, "../..");
 /** Something keeps the loop alive: a leak to mend, not to hang on. */
 const LINGER_MS = 10_000;
 
-async function run(tier: Pick<Tier, "specs" | "timeoutMs">, countsPath: string): Promise<void> {
-  const mocha = new Mocha({ timeout: tier.timeoutMs, forbidOnly: true, reporter: "spec" });
-  for (const file of tier.specs.flatMap((spec) => globSync(spec, { cwd: root })).toSorted()) {
+/** What of a tier reaches this process; `grep` picks tests by their titles. */
+type Asked = Pick<Tier, "specs" | "timeoutMs"> & { readonly grep?: string };
+
+async function run({ specs, timeoutMs, grep }: Asked, countsPath: string): Promise<void> {
+  const mocha = new Mocha({
+    timeout: timeoutMs,
+    forbidOnly: true,
+    reporter: "spec",
+    ...(grep === undefined ? {} : { grep }),
+  });
+  for (const file of specs.flatMap((spec) => globSync(spec, { cwd: root })).toSorted()) {
     mocha.addFile(join(root, file));
   }
   await mocha.loadFilesAsync();
@@ -45,4 +53,4 @@ async function run(tier: Pick<Tier, "specs" | "timeoutMs">, countsPath: string):
 }
 
 const [tier = "{}", countsPath = ""] = process.argv.slice(2);
-await run(JSON.parse(tier) as Tier, countsPath);
+await run(JSON.parse(tier) as Asked, countsPath);
