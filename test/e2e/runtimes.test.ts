@@ -72,7 +72,7 @@ describe("two runtimes", () => {
     } as KubeObject);
   }
 
-  async function applyOther(annotations: Readonly<Record<string, string>> = {}): Promise<void> {
+  async function applyOther(): Promise<void> {
     const key = (name: string): object => ({ secretKeyRef: { name: "model-store", key: name } });
     const env = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map((name) => ({
       name,
@@ -81,7 +81,7 @@ describe("two runtimes", () => {
     await w.apply(namespace, {
       apiVersion: INFERENCE_SERVICE.apiVersion,
       kind: INFERENCE_SERVICE.kind,
-      metadata: { name: other.name, annotations },
+      metadata: { name: other.name },
       spec: {
         predictor: {
           minReplicas: 0,
@@ -130,8 +130,11 @@ describe("two runtimes", () => {
     await applyOther();
     const refused = await w.untilReason(other, "Ready", "KnativeFeatureDisabled");
     const message = condition(refused.status?.conditions, "Ready")?.message ?? "";
-    assert.match(message, /kubectl patch configmap config-features .*podspec-init-containers/);
-    await w.configure("config-features", { [FLAG]: "enabled" });
+    const command = /kubectl patch configmap config-features .*podspec-init-containers.*$/.exec(
+      message,
+    );
+    assert.ok(command !== null, message);
+    await w.cluster.exec("sh", ["-c", command[0]]);
     const up = await w.untilUp(other);
     assert.equal(up.status?.runtime?.name, "centroids-server");
     assert.equal(up.status?.runtime?.kind, "ServingRuntime");
@@ -163,7 +166,8 @@ describe("two runtimes", () => {
     await applyRuntime(TAGS[1]);
     await w.untilReason(other, "RuntimeOutdated", "RuntimeOutdated");
     assert.equal((await w.revisions(other)).length, before.length);
-    await applyOther({ "pilotlight.dev/runtime-refresh": "1" });
+    const refresh = `pilotlight.dev/runtime-refresh=${new Date().toISOString()}`;
+    await w.kubectl("annotate", "isvc", other.name, "-n", namespace, refresh, "--overwrite");
     await w.client.until("there is a new revision", async () =>
       (await w.revisions(other)).length === before.length + 1 ? true : undefined,
     );

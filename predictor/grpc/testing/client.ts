@@ -1,25 +1,31 @@
 /** A gRPC client for tests that knows the service from inference.proto and none of our code. */
 import { fileURLToPath } from "node:url";
 import { credentials, loadPackageDefinition, Metadata } from "@grpc/grpc-js";
-import type { CallOptions, ClientDuplexStream, ServiceError } from "@grpc/grpc-js";
+import type { CallOptions, ChannelOptions, ClientDuplexStream, ServiceError } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 
 type Raw = Record<string, (...args: unknown[]) => unknown> & { close(): void };
-type ServiceConstructor = new (address: string, credentials: unknown) => Raw;
+type ServiceConstructor = new (
+  address: string,
+  credentials: unknown,
+  options: ChannelOptions,
+) => Raw;
 
 export type Outcome = { code: number; details: string; message: Record<string, unknown> };
 
 export class GrpcTestClient implements Disposable {
   readonly #raw: Raw;
 
-  constructor(port: number) {
+  /** @param at A port of this machine's loopback, or a host and port. */
+  constructor(at: number | string, options: ChannelOptions = {}) {
     const path = fileURLToPath(new URL("../inference.proto", import.meta.url));
     const definition = loadSync(path, { keepCase: true, longs: String, defaults: true });
     const root = loadPackageDefinition(definition) as unknown as {
       inference: { GRPCInferenceService: ServiceConstructor };
     };
     const service = root.inference.GRPCInferenceService;
-    this.#raw = new service(`127.0.0.1:${port}`, credentials.createInsecure());
+    const address = typeof at === "number" ? `127.0.0.1:${at}` : at;
+    this.#raw = new service(address, credentials.createInsecure(), options);
   }
 
   /** One call; a status other than OK is a code here, not an exception. */
