@@ -1738,7 +1738,7 @@ export interface HistoryEntry {
    */
   readonly appliedAt?: string
   /**
-   * Deploying, Canary, Serving, Promoted (served after a canary or a rollout), RolledBack, Failed, Superseded or Stopped (the service was stopped, and the revision went with it).
+   * Deploying, Canary, Serving, Promoted (served after a canary or a rollout), RolledBack, Failed, Superseded or Stopped (its Knative Service was taken away, and the revision with it).
    */
   readonly outcome?: ("Deploying" | "Canary" | "Serving" | "Promoted" | "RolledBack" | "Failed" | "Superseded" | "Stopped")
   /**

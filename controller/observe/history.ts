@@ -30,11 +30,12 @@ export interface HistoryInput {
 export function history(input: HistoryInput): readonly HistoryEntry[] {
   const { isvc, view, rolled, digests, now } = input;
   const before = isvc.status?.history ?? [];
-  if (view.stopped === true) {
-    return ended(before, now);
-  }
-  if (rolled === undefined) {
+  if (view.stopped !== true && rolled === undefined) {
     return before;
+  }
+  if (rolled === undefined || view.newest === undefined) {
+    // Knative names the newest revision of a service once and for all: this one is new, or gone.
+    return ended(before, now);
   }
   const present = before.slice(0, endOfPresent(before));
   const entries = [...appeared(input, present), ...present]
@@ -61,13 +62,13 @@ function isOpen({ outcome = "Deploying" }: HistoryEntry): boolean {
   return ["Deploying", "Canary", "Serving", "Promoted"].includes(outcome);
 }
 
-/** How many entries there are since the service was stopped last. */
+/** How many entries there are since the service was made last. */
 function endOfPresent(before: readonly HistoryEntry[]): number {
   const past = before.findIndex(({ outcome }) => outcome === "Stopped");
   return past === -1 ? before.length : past;
 }
 
-/** Entries of revisions that have none yet among those since the last stop. */
+/** Entries of revisions that have none yet among those of the present service. */
 function appeared(
   { isvc, view }: HistoryInput,
   present: readonly HistoryEntry[],
