@@ -1,6 +1,6 @@
 /**
  * What a person does with a service: asks beforehand, looks, goes back, stops, resumes. By kubectl
- * and by the program as it is shipped, in the words of docs/cli.md and docs/api/inferenceservice.md.
+ * and by the program as it is shipped, as docs/cli.md and docs/api/inferenceservice.md say it.
  */
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
