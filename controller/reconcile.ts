@@ -93,6 +93,17 @@ async function reconcileOne(
     minReplicas: isOfKServe(isvc) ? KSERVE_MIN_REPLICAS : 0,
     live,
   });
+  if (!isRefusal(wanted) && wanted.stopped === true) {
+    // What goes with the service (the runtime's pin) is in the status before it goes.
+    await writeStatus(context, kind, isvc, {
+      services: live,
+      warnings: [],
+      rolled: {},
+      ...stateOf(wanted),
+    });
+    await applyServices(cluster, isvc, {});
+    return SETTLED;
+  }
   // A refused change leaves what serves as it is.
   const rolled = isRefusal(wanted) ? {} : await rollOutAll(context, isvc, wanted.services, live);
   const children = isRefusal(wanted)

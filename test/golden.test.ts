@@ -72,8 +72,7 @@ function outcome(given: Given): unknown {
     isvc,
     ...(isRefusal(wanted) ? { refusal: wanted } : wanted),
     ...(rolled === undefined ? {} : { rolled }),
-    // What is not wanted is deleted before the status is written.
-    services: !isRefusal(wanted) && wanted.stopped === true ? {} : services,
+    services,
     revisions,
     pods,
     ...(given.nodes === undefined ? {} : { nodes: given.nodes }),

@@ -1770,6 +1770,10 @@ export interface RuntimeStatus {
    * Digest of its spec as it was when it was chosen.
    */
   readonly digest?: string
+  /**
+   * While the service is stopped: the runtime as it was chosen (what the annotation pilotlight.dev/runtime says of a running one), to resume with.
+   */
+  readonly pin?: string
 }
 /**
  * The model's state, in KServe's words.

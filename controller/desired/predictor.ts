@@ -109,11 +109,11 @@ function checkModel(
 }
 
 function modelServer(input: DesiredInput, model: ModelSpec): Server | Refusal {
-  const { isvc, defaults, live } = input;
+  const { isvc, defaults } = input;
   const pinned = pinRuntime({
     needs: modelNeeds(model),
     runtimes: input.runtimes,
-    pinned: live?.predictor?.metadata.annotations?.[ANNOTATION_RUNTIME],
+    pinned: pinOf(input),
     refresh: isvc.metadata.annotations?.[ANNOTATION_RUNTIME_REFRESH],
     automatic: input.runtimeUpdates === "Automatic",
     fetcher: defaults.image,
@@ -130,6 +130,14 @@ function modelServer(input: DesiredInput, model: ModelSpec): Server | Refusal {
         serviceAnnotations: { [ANNOTATION_RUNTIME]: pinText(pin) },
         warnings: outdated === undefined ? [] : [outdated],
       };
+}
+
+/** What is running says it; what was stopped left it in the status. */
+function pinOf({ isvc, live }: DesiredInput): string | undefined {
+  const service = live?.predictor;
+  return service === undefined
+    ? isvc.status?.runtime?.pin
+    : service.metadata.annotations?.[ANNOTATION_RUNTIME];
 }
 
 /** What `model` asks of a runtime. */

@@ -104,7 +104,7 @@ export function observe(observation: Observation): InferenceServiceStatus {
     conditions: conditions(verdicts, isvc.status?.conditions, generation, observation.now),
     ...components(parts, observation),
     ...rolloutStatus(isvc, observation),
-    ...runtimeStatus(observation.services.predictor),
+    ...runtimeStatus(observation.services.predictor, isvc.status, observation.stopped ?? false),
     ...(predictor === undefined ? {} : ofPredictor(predictor, observation)),
   };
 }

@@ -1,4 +1,7 @@
-/** Which runtime the predictor is made from: what its Knative Service says, and nothing else. */
+/**
+ * Which runtime the predictor is made from: what its Knative Service says. A stopped one has none,
+ * and then the status is where the pin waits for the resume.
+ */
 import type { InferenceServiceStatus } from "../api/inferenceservice.gen.ts";
 import type { KnativeService } from "../api/knative-service.gen.ts";
 import { ANNOTATION_RUNTIME } from "../api/names.ts";
@@ -9,15 +12,26 @@ type RuntimeFields = Pick<
   "runtime" | "servingRuntimeName" | "clusterServingRuntimeName"
 >;
 
-/** Empty for a server of the user's own. The names stand once more where KServe has them. */
-export function runtimeStatus(service: KnativeService | undefined): RuntimeFields {
-  const pin = parsePin(service?.metadata.annotations?.[ANNOTATION_RUNTIME]);
+/**
+ * Empty for a server of the user's own. The names stand once more where KServe has them.
+ * `previous` is the status before; `stopped` whether the service is about to go, or has gone.
+ */
+export function runtimeStatus(
+  service: KnativeService | undefined,
+  previous: InferenceServiceStatus | undefined,
+  stopped: boolean,
+): RuntimeFields {
+  const kept = previous?.runtime?.pin;
+  // A resume that is refused makes no service either: the pin goes on waiting.
+  const text = service === undefined ? kept : service.metadata.annotations?.[ANNOTATION_RUNTIME];
+  const pin = parsePin(text);
   if (pin === undefined) {
     return {};
   }
   const { name, kind, digest } = pin.runtime;
+  const waits = stopped || service === undefined;
   return {
-    runtime: { name, kind, digest },
+    runtime: { name, kind, digest, ...(waits && text !== undefined ? { pin: text } : {}) },
     ...(kind === "ServingRuntime"
       ? { servingRuntimeName: name }
       : { clusterServingRuntimeName: name }),

@@ -97,12 +97,14 @@ describe("components on a real API server", () => {
     const stopped = await untilStatus("Stopped", "Stopped");
     assert.equal(condition(stopped.status?.conditions, "Ready")?.reason, "Stopped");
     assert.equal(condition(stopped.status?.conditions, "Reconciling"), undefined);
+    assert.match(stopped.status?.runtime?.pin ?? "", /"name":"onnxruntime"/);
     await client.apply(INFERENCE_SERVICE, isvc());
     const [again] = await untilServices(["iris-predictor"]);
     assert.deepEqual(again?.spec, before?.spec);
     assert.notEqual(again?.metadata.uid, before?.metadata.uid);
     const resumed = await untilStatus("Ready", "Deploying");
     assert.equal(condition(resumed.status?.conditions, "Stopped"), undefined);
+    assert.equal(resumed.status?.runtime?.pin, undefined);
   });
 
   it("kubectl scale sets minReplicas, and the Knative Service follows", async () => {
