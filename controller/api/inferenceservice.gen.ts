@@ -334,7 +334,7 @@ export interface RolloutGate {
  */
 export interface Logger {
   /**
-   * Sink, e.g. a Knative broker. Required.
+   * Sink, e.g. a Knative broker. Without it nothing is copied, and the condition Warning says so: there is no default address.
    */
   readonly url?: string
   /**

@@ -1,7 +1,8 @@
 /** What of a component's spec becomes environment of the standard predictor (runtime contract). */
-import type { PredictorSpec } from "../api/inferenceservice.gen.ts";
+import type { ModelSpec, PredictorSpec } from "../api/inferenceservice.gen.ts";
 import type { ObjectMeta } from "../cluster.ts";
 import { parseQuantity } from "./quantity.ts";
+import type { Warning } from "./warning.ts";
 
 type Env = Readonly<Record<string, string>>;
 
@@ -45,6 +46,24 @@ function batcherEnvironment(batcher: PredictorSpec["batcher"] = {}): Env {
     ...(maxBatchSize === undefined ? {} : { BATCH_SIZE_MAX: String(maxBatchSize) }),
     ...(maxLatency === undefined ? {} : { BATCH_LATENCY_MS: String(maxLatency) }),
   };
+}
+
+/** KServe sends to an address of its own configuration then; here is none, and nothing is sent. */
+export function idleLogger(
+  { logger }: PredictorSpec,
+  { env }: Pick<ModelSpec, "env">,
+): readonly Warning[] {
+  const named = env?.some(({ name }) => name === "LOGGER_URL") ?? false;
+  return logger === undefined || logger.url !== undefined || named
+    ? []
+    : [
+        {
+          reason: "LoggerWithoutUrl",
+          message:
+            "spec.predictor.logger has no url, so no payload is logged; " +
+            "set spec.predictor.logger.url to a receiver of CloudEvents, or remove logger",
+        },
+      ];
 }
 
 function loggerEnvironment(logger: PredictorSpec["logger"], { annotations = {} }: ObjectMeta): Env {

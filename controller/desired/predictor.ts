@@ -9,6 +9,7 @@ import { customContainers, customPod, onlyOurs } from "./custom.ts";
 import type { DesiredInput } from "./desired.ts";
 import { modelOf, type NamedModel } from "./framework.ts";
 import { recreated } from "./recreate.ts";
+import { idleLogger } from "./predictor-env.ts";
 import { isRefusal, type Refusal } from "./refusal.ts";
 import { pinRuntime, pinText } from "./runtime-pin.ts";
 import { withStorageUri, runtimeServer } from "./runtime-server.ts";
@@ -128,7 +129,10 @@ function modelServer(input: DesiredInput, model: ModelSpec): Server | Refusal {
     : {
         ...server,
         serviceAnnotations: { [ANNOTATION_RUNTIME]: pinText(pin) },
-        warnings: outdated === undefined ? [] : [outdated],
+        warnings: [
+          ...(outdated === undefined ? [] : [outdated]),
+          ...idleLogger(isvc.spec.predictor, model),
+        ],
       };
 }
 
