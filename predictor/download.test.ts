@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -69,6 +70,15 @@ describe("predictor download", () => {
     assert.equal(code, 0, err);
     assert.deepEqual(await readdir(models), ["my model.pmml"]);
     assert.equal(await readFile(join(models, "my model.pmml"), "utf8"), PMML);
+  });
+
+  it("leaves the digest of what it fetched for the pod's status", async () => {
+    const TERMINATION_LOG = join(folder, "termination-log");
+    await writeFile(TERMINATION_LOG, "");
+    const env = { STORAGE_URI: url("/there/m.pmml"), ALLOW_INSECURE_HTTP: "true", TERMINATION_LOG };
+    assert.deepEqual(await download(env), { code: 0, err: "" });
+    const sha256 = createHash("sha256").update(PMML).digest("hex");
+    assert.equal(await readFile(TERMINATION_LOG, "utf8"), `model digest sha256:${sha256}`);
   });
 
   it("an archive is unpacked", async () => {

@@ -7,14 +7,15 @@ import { basename, join } from "node:path";
 import { ConfigError, parseConfig } from "./config.ts";
 import type { Config, Environment } from "./config.ts";
 import { messageOf } from "./errors.ts";
-import { end, exitCodeOf } from "./predictor.ts";
+import { end, exitCodeOf, exitCodes, lastWords } from "./exit.ts";
 import { findInstallation, relocate } from "./repository/installation.ts";
 import { downloadModel } from "./repository/remote.ts";
 import { isLocalArchive, localError, probeLocal } from "./storage/local.ts";
 import { parseStorageUri, shownUri } from "./storage/uri.ts";
 import type { StorageLocation } from "./storage/uri.ts";
 
-const EX_USAGE = 64;
+/** How what it says when all went well begins (docs/runtime-contract.md). */
+const DIGEST_WORDS = "model digest";
 
 /** Ends the process: 0 when the model is there, else the runtime contract's exit codes. */
 export async function runDownload(
@@ -27,23 +28,24 @@ export async function runDownload(
     if (config.storageUri === undefined) {
       throw new ConfigError(["STORAGE_URI is not set: it says what to download"]);
     }
-    await download(config, config.storageUri);
+    const digest = await download(config, config.storageUri);
+    if (digest !== undefined) lastWords(config, `${DIGEST_WORDS} ${digest}`);
   } catch (error) {
     const terminationLog = config?.terminationLog ?? "/dev/termination-log";
     const usage = error instanceof ConfigError;
-    return end({ terminationLog }, usage ? EX_USAGE : exitCodeOf(error), messageOf(error));
+    return end({ terminationLog }, usage ? exitCodes.usage : exitCodeOf(error), messageOf(error));
   }
   process.stdout.write(`downloaded ${shownUri(config.storageUri ?? "")} to ${config.modelDir}\n`);
   process.exit(0);
 }
 
-async function download(config: Config, uri: string): Promise<void> {
+async function download(config: Config, uri: string): Promise<string | undefined> {
   const { environment, modelDir, modelBytesMax } = config;
   const location = parseStorageUri(uri, environment["ALLOW_INSECURE_HTTP"] === "true");
   const shown = shownUri(uri);
   await mkdir(modelDir, { recursive: true });
   if (location.scheme === "file" && (await copied(location.path, modelDir, shown))) {
-    return;
+    return undefined;
   }
   const stop = new AbortController();
   process.once("SIGTERM", () => stop.abort(new Error("stopped before the model was there")));
@@ -52,7 +54,7 @@ async function download(config: Config, uri: string): Promise<void> {
   };
   const options = { shown, modelDir, modelBytesMax, onRetry, fileName: fileName(location) };
   const from = location.scheme === "file" ? { ...location, path: onDisk(location.path) } : location;
-  await downloadModel(from, modelDir, options, { environment, signal: stop.signal });
+  return downloadModel(from, modelDir, options, { environment, signal: stop.signal });
 }
 
 /** Whether what lies on this machine was copied as it is; an archive was not. */

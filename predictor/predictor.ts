@@ -1,13 +1,12 @@
 /** One predictor's life: start, serve, drain, and the exit code that says whose fault it was. */
-import { writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { systemClock } from "./batch/port.ts";
 import { ConfigError, parseConfig } from "./config.ts";
 import type { Config, Environment } from "./config.ts";
 import { messageOf } from "./errors.ts";
 import type { ServingError } from "./errors.ts";
+import { end, exitCodeOf, exitCodes } from "./exit.ts";
 import type { ChildEntry } from "./executor/process.ts";
-import { LoadFailed } from "./executor/supervisor.ts";
 import type { Executors } from "./executor/executors.ts";
 import type { InferenceOptions } from "./http/inference.ts";
 import { createCors } from "./http/cors.ts";
@@ -21,8 +20,6 @@ import type { Watcher } from "./observe/watch.ts";
 import { cpuShare, usableCpus } from "./ops/cpus.ts";
 import type { Log } from "./ops/log.ts";
 import type { Metrics, ModelMetrics } from "./ops/metrics.ts";
-import { StorageError } from "./storage/storage-error.ts";
-import type { StorageErrorCode } from "./storage/storage-error.ts";
 import { ServedModel, ServedVersion } from "./served-model.ts";
 import type { VersionOptions } from "./served-model.ts";
 import { version } from "./version.ts";
@@ -34,22 +31,6 @@ export type Invocation = {
   readonly entry: ChildEntry;
 };
 
-const exitCodes = {
-  usage: 64,
-  data: 65,
-  noInput: 66,
-  unavailable: 69,
-  software: 70,
-  noPermission: 77,
-};
-const storageExitCodes: Readonly<Record<StorageErrorCode, number>> = {
-  "not-found": exitCodes.noInput,
-  "access-denied": exitCodes.noPermission,
-  unavailable: exitCodes.unavailable,
-  invalid: exitCodes.data,
-};
-/** A kubelet reads no more of the termination log. */
-const lastWordsBytesMax = 4096;
 /** Loading ten gigabytes from a slow disk, with room. */
 const loadTimeoutMs = 600_000;
 /** Waiting tensors may take as much memory as so many bodies of full size. */
@@ -77,29 +58,6 @@ export async function runPredictor(invocation: Invocation): Promise<void> {
   } catch (error) {
     end(config, exitCodeOf(error), messageOf(error));
   }
-}
-
-/** The exit code of a failed start, by the runtime contract's table. */
-export function exitCodeOf(error: unknown): number {
-  if (error instanceof StorageError) return storageExitCodes[error.code];
-  return error instanceof LoadFailed ? exitCodes.data : exitCodes.software;
-}
-
-export function end(
-  config: Pick<Config, "terminationLog">,
-  code: number,
-  lastWords?: string,
-): never {
-  if (lastWords !== undefined) {
-    process.stderr.write(`pilotlight predictor: ${lastWords}\n`);
-    try {
-      // Only a file that the kubelet put there: elsewhere, a log would be left behind.
-      writeFileSync(config.terminationLog, lastWords.slice(0, lastWordsBytesMax), { flag: "r+" });
-    } catch {
-      // It was said on standard error.
-    }
-  }
-  process.exit(code);
 }
 
 class Predictor {
@@ -339,12 +297,17 @@ class Predictor {
     return this.#metrics;
   };
 
-  async #open(executors: Executors, { name, versions }: Resolved): Promise<ServedModel> {
+  async #open(executors: Executors, model: Resolved): Promise<ServedModel> {
+    const { name, versions } = model;
     const newest = versions.at(-1);
     if (newest === undefined) throw new Error("the repository gave a model without a version");
     this.#modelMetrics = this.#allMetrics().forModel(name, newest.version);
     const parts = { ...newest, metrics: this.#modelMetrics };
-    const first = await ServedVersion.load(executors, parts, this.#versions);
+    const [first, digest] = await Promise.all([
+      ServedVersion.load(executors, parts, this.#versions),
+      model.digest(),
+    ]);
+    if (digest !== undefined) this.#allMetrics().contents(name, digest);
     const open = async (id: string): Promise<ServedVersion> => {
       const found = versions.find((each) => each.version === id);
       if (found === undefined) throw new Error(`version ${id} is not in the repository`);

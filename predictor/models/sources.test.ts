@@ -18,6 +18,13 @@ async function answerOf(predictor: TestPredictor, name: string): Promise<unknown
   return (json as { outputs: { data: number[] }[] }).outputs[0]?.data[0];
 }
 
+/** The digests that its page of metrics tells. */
+async function digestsOf(predictor: TestPredictor): Promise<string[]> {
+  const { text } = await predictor.get("/metrics");
+  const found = text.matchAll(/^pilotlight_model_info\{model="[^"]+",digest="([^"]+)"\} 1$/gm);
+  return [...found].map(([, digest = ""]) => digest);
+}
+
 describe("copies of models on a disk with less room than they need", () => {
   it("leave for those that are asked for, and come again", async function () {
     this.timeout(60_000);
@@ -68,6 +75,7 @@ describe("a model that is replaced where it is kept", () => {
       STORAGE_POLL_SECONDS: "0.05",
     });
     assert.equal(await answerOf(predictor, "m"), 3);
+    const [first] = await digestsOf(predictor);
     content = Buffer.from("no model at all, but long enough to be taken for one");
     state = 2;
     await predictor.logged("the model can't be replaced");
@@ -78,6 +86,10 @@ describe("a model that is replaced where it is kept", () => {
     content = weightyModel(1024, 2);
     state = 3;
     await predictor.logged("model replaced");
+    const [digest, ...others] = await digestsOf(predictor);
+    assert.deepEqual(others, [], "what was replaced is not told any more");
+    assert.match(digest ?? "", /^sha256:[0-9a-f]{64}$/);
+    assert.notEqual(digest, first);
     assert.equal(await answerOf(predictor, "m"), 6);
     while ((await readdir(join(folder.path, ".pilotlight"))).length > 1);
   });

@@ -32,6 +32,8 @@ export type Metrics = {
   forModel(model: string, version: string): ModelMetrics;
   /** Those of a repository of many models; asked for once. */
   forRepository(state: RepositoryState): RepositoryMetrics;
+  /** Which contents a model has that is served now; those that it had are forgotten. */
+  contents(model: string, digest: string): void;
   /** Answers, by class of status: 2xx, 4xx, … */
   answered(status: number): void;
   /** What became of an event of the payload log. */
@@ -76,11 +78,22 @@ export function createMetrics(): Metrics {
     labelNames: ["outcome"],
     registers: [registry],
   });
+  // What a revision's history tells (docs/runtime-contract.md).
+  const info = new Gauge({
+    name: "pilotlight_model_info",
+    help: "1 for the contents of the model that is served",
+    labelNames: ["model", "digest"],
+    registers: [registry],
+  });
   const forModel = modelMetricsIn(registry);
   return {
     render: async () => registry.metrics(),
     contentType: registry.contentType,
     registry,
+    contents: (model, digest) => {
+      info.reset();
+      info.set({ model, digest }, 1);
+    },
     answered: (status) => classes[Math.trunc(status / 100) - 1]?.add(1),
     payload: (outcome) => payloads.inc({ outcome }),
     forModel,

@@ -16,6 +16,8 @@ import { withLock } from "./lock.ts";
 export interface Copy {
   readonly folder: string;
   readonly validator: string | undefined;
+  /** Of the model's contents (storage/contents.ts). */
+  readonly digest: string | undefined;
 }
 
 /** Copies are hidden from a listing of MODEL_DIR, which may hold a mounted model, too. */
@@ -75,7 +77,7 @@ export class Copies {
     await onDisk(mkdir(folder));
     await onDisk(mkdir(join(folder, MODEL_FOLDER)));
     await onDisk(mkdir(join(folder, USERS_FOLDER)));
-    const copy = { folder, validator: undefined };
+    const copy = { folder, validator: undefined, digest: undefined };
     await claim(copy);
     return copy;
   }
@@ -91,13 +93,13 @@ export class Copies {
    */
   async publish(
     staged: Copy,
-    validator: string | undefined,
+    { validator, digest }: Omit<Copy, "folder">,
     { keepOlder }: { readonly keepOlder: boolean },
   ): Promise<Copy> {
     const state = validator ?? randomBytes(16).toString("hex");
     const id = createHash("sha256").update(state).digest("hex").slice(0, 16);
-    const copy = { folder: join(this.#root, `${this.#key}-${id}`), validator };
-    const source = JSON.stringify({ validator: validator ?? null, madeAt: Date.now() });
+    const copy = { folder: join(this.#root, `${this.#key}-${id}`), validator, digest };
+    const source = JSON.stringify({ validator: validator ?? null, digest, madeAt: Date.now() });
     await onDisk(writeFile(join(staged.folder, SOURCE_FILE), source, { flush: true }));
     await onDisk(syncFolder(staged.folder));
     try {
@@ -186,12 +188,17 @@ async function readSource(folder: string): Promise<Complete | undefined> {
     const source: unknown = JSON.parse(await readFile(join(folder, SOURCE_FILE), "utf8"));
     if (typeof source !== "object" || source === null) return undefined;
     const validator = "validator" in source ? source.validator : undefined;
+    const digest = "digest" in source ? source.digest : undefined;
     const madeAt = "madeAt" in source ? Number(source.madeAt) : 0;
-    return { folder, madeAt, validator: typeof validator === "string" ? validator : undefined };
+    return { folder, madeAt, validator: textOf(validator), digest: textOf(digest) };
   } catch {
     // Removed by another process just now, or not ours: it is not a copy to use.
     return undefined;
   }
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
 }
 
 async function readUsers(folder: string): Promise<string[]> {

@@ -21,6 +21,7 @@ const policy = { attemptsMax: 3, delayMs: 1, delayMsMax: 1 };
 interface Fetched {
   readonly files: string[];
   readonly contents: Buffer[];
+  readonly digest: string | undefined;
 }
 
 async function fetch(
@@ -28,13 +29,13 @@ async function fetch(
   modelDir: string,
   options: Partial<FetchOptions> = {},
 ): Promise<Fetched> {
-  const versions = await fetchModel(
+  const { versions, digest } = await fetchModel(
     parseStorageUri(uri, true),
     { storageUri: uri, modelDir, modelBytesMax: 10_000, shown: uri, policy, ...options },
     { environment: { ALLOW_PRIVATE_NETWORKS: "true" }, signal: new AbortController().signal },
   );
   const contents = await Promise.all(versions.map(({ path }) => readFile(path)));
-  return { files: versions.map(({ path }) => path.replace(/^.*\/model\//, "")), contents };
+  return { files: versions.map(({ path }) => path.replace(/^.*\/model\//, "")), contents, digest };
 }
 
 /** Serves one handler, fetches its /m.onnx, expects this refusal and nothing left on the disk. */
@@ -70,12 +71,23 @@ describe("a model behind https", () => {
       const first = await fetch(uri, folder);
       assert.deepEqual(first.files, ["model.onnx"]);
       assert.equal(String(first.contents[0]), "model one");
-      assert.equal(String((await fetch(uri, folder)).contents[0]), "model one");
+      const again = await fetch(uri, folder);
+      assert.equal(String(again.contents[0]), "model one");
+      assert.equal(again.digest, first.digest);
       assert.equal(unchanged, 1);
       state = "two";
-      assert.equal(String((await fetch(uri, folder)).contents[0]), "model two");
+      const changed = await fetch(uri, folder);
+      assert.equal(String(changed.contents[0]), "model two");
+      assert.notEqual(changed.digest, first.digest);
       const kept = await readdir(join(folder, ".pilotlight"));
       assert.equal(kept.length, 1, `the outdated copy is gone: ${kept.join(", ")}`);
+    }));
+
+  it("is hashed on its way where the server has no word for its state", () =>
+    inFolder(async (folder) => {
+      await using server = await startWebServer((_, reply) => void reply.end(MODEL));
+      const { digest } = await fetch(`${server.url}/m.onnx`, folder);
+      assert.equal(digest, `sha256:${createHash("sha256").update(MODEL).digest("hex")}`);
     }));
 
   it("is unpacked when it is an archive, whatever its address ends with", () =>

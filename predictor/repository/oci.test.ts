@@ -123,6 +123,7 @@ function suite(): void {
     const digest = await push("models/files", layers);
     assert.deepEqual(await contents("models/files:v1"), ["one", "two"]);
     assert.deepEqual(await contents(`models/files@${digest}`), ["one", "two"]);
+    assert.equal(await (await resolve("models/files:v1")).digest(), digest);
   });
 
   it("gives a large layer whole, in parts", async () => {

@@ -41,19 +41,20 @@ export interface Surroundings {
 
 /**
  * Copies a model below MODEL_DIR, unless a copy of its present state is there already, and says
- * which versions it has. When the storage does not answer, an earlier copy is served.
+ * which versions it has. When the storage does not answer, an earlier copy is served. The digest is
+ * that of its contents, if it is known.
  */
 export async function fetchModel(
   location: StorageLocation,
   options: FetchOptions,
   { environment, signal }: Surroundings,
-): Promise<ModelVersion[]> {
+): Promise<{ readonly versions: ModelVersion[]; readonly digest: string | undefined }> {
   const context = contextOf(options, { environment, signal });
   try {
     const fetch = await selectOrigin(location, environment, context);
     const copies = new Copies(options.modelDir, options.storageUri ?? options.modelDir);
     const copy = await copies.exclusively(signal, async () => renew(copies, fetch, options));
-    return await readCopy(copy, options.shown);
+    return { versions: await readCopy(copy, options.shown), digest: copy.digest };
   } finally {
     context.http.close();
   }
@@ -61,18 +62,20 @@ export async function fetchModel(
 
 /**
  * Puts what lies at `location` into `folder`, whatever kind of model it is: for the servers of
- * others, which find it there. A single file keeps its name, an archive is unpacked.
+ * others, which find it there. A single file keeps its name, an archive is unpacked. Resolves to
+ * the digest of the contents, if it is known.
  */
 export async function downloadModel(
   location: StorageLocation,
   folder: string,
   options: FetchOptions & { readonly fileName: string },
   surroundings: Surroundings,
-): Promise<void> {
+): Promise<string | undefined> {
   const context = { ...contextOf(options, surroundings), fileName: options.fileName };
   try {
     const fetch = await selectOrigin(location, surroundings.environment, context);
-    await fetch(folder, undefined);
+    const fetched = await fetch(folder, undefined);
+    return fetched.kind === "fetched" ? fetched.digest : undefined;
   } finally {
     context.http.close();
   }
@@ -169,7 +172,7 @@ async function renew(
     const fetched = await fetch(modelFolder(staged), known?.validator);
     if (fetched.kind === "fetched") {
       await readCopy(staged, shown);
-      return await copies.publish(staged, fetched.validator, { keepOlder });
+      return await copies.publish(staged, fetched, { keepOlder });
     }
     await copies.discard(staged);
     if (known !== undefined) return known;

@@ -23,6 +23,8 @@ export type { ModelVersion };
 export interface ResolvedModel {
   readonly name: string;
   readonly versions: readonly ModelVersion[];
+  /** Of its contents (storage/contents.ts), if anybody knows them. Never rejects. */
+  readonly digest: () => Promise<string | undefined>;
 }
 
 export interface ResolveOptions {
@@ -57,8 +59,8 @@ export async function resolveModel(
   environment: Environment,
   signal: AbortSignal,
 ): Promise<ResolvedModel> {
-  const { name, versions } = await findModel(options, environment, signal);
-  return { name, versions: selectByPolicy(versions, options.versionPolicy ?? { is: "all" }) };
+  const { versions, ...found } = await findModel(options, environment, signal);
+  return { ...found, versions: selectByPolicy(versions, options.versionPolicy ?? { is: "all" }) };
 }
 
 async function findModel(
@@ -82,12 +84,14 @@ async function findModel(
     // Most cold starts find their model on this machine: they don't load the code for the others.
     const { fetchModel } = await import("./remote.ts");
     const from = path === undefined ? location : { scheme: "file" as const, path };
-    const versions = await fetchModel(from, { ...options, shown }, { environment, signal });
-    return { name, versions };
+    const found = await fetchModel(from, { ...options, shown }, { environment, signal });
+    return { name, versions: found.versions, digest: async () => found.digest };
   }
-  if (kind === "folder") return { name, versions: await readFolder(path, shown) };
+  const digest = async (): Promise<string | undefined> =>
+    (await import("./local-digest.ts")).localDigest(path);
+  if (kind === "folder") return { name, versions: await readFolder(path, shown), digest };
   await refuseForeignFile(path, shown);
-  return { name, versions: [{ version: "1", path }] };
+  return { name, versions: [{ version: "1", path }], digest };
 }
 
 /** Removes the copies of earlier states of the model, if any were made. */

@@ -131,6 +131,9 @@ function suite(): void {
     const second = await resolve("s3://models/live/");
     assert.deepEqual(await contents(second), ["1: two"]);
     assert.notEqual(second.versions[0]?.path, first.versions[0]?.path);
+    assert.notEqual(await second.digest(), await first.digest());
+    await put("live/model.onnx", "one");
+    assert.equal(await (await resolve("s3://models/live/")).digest(), await first.digest());
     await put("live.onnx", "one");
     const single = await resolve("s3://models/live.onnx");
     assert.deepEqual((await resolve("s3://models/live.onnx")).versions, single.versions);

@@ -1,3 +1,4 @@
+import { PassingHash, loneDigest } from "./contents.ts";
 import { parseRetryAfterMs } from "./http-client.ts";
 import type { HttpReply } from "./http-client.ts";
 import type { Fetch, FetchContext, Fetched } from "./origin.ts";
@@ -34,6 +35,9 @@ async function fetchOnce(url: URL, { into, known, context }: Attempt): Promise<F
     const headers = { ...plainHeaders, ...rangeHeaders(range, etag) };
     return http.send({ method: "GET", url: last, headers }, signal);
   };
+  const digest = parseContentMd5(reply.headers["content-md5"]);
+  const tag = reply.headers.etag;
+  const passing = digest === undefined && tag === undefined ? new PassingHash() : undefined;
   await placeObject(reply, {
     into,
     shown,
@@ -41,10 +45,11 @@ async function fetchOnce(url: URL, { into, known, context }: Attempt): Promise<F
     retrying: context,
     fileName: context.fileName,
     bytes: wholeLength(reply),
-    digest: parseContentMd5(reply.headers["content-md5"]),
+    digest,
+    passing,
     getRange: etag === undefined ? undefined : getRange,
   });
-  return { kind: "fetched", validator: reply.headers.etag };
+  return { kind: "fetched", validator: tag, digest: loneDigest(digest ?? passing?.digest(), tag) };
 }
 
 async function ask(

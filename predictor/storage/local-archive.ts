@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 
+import { contentsDigest } from "./contents.ts";
 import { localError } from "./local.ts";
 import type { Fetch, FetchContext } from "./origin.ts";
 import { clearFolder, placeStream } from "./place.ts";
@@ -21,7 +22,8 @@ export function createLocalArchive(path: string, context: Omit<FetchContext, "ht
         retrying: { signal },
         fileName: context.fileName,
       });
-      return { kind: "fetched", validator };
+      const digest = contentsDigest([{ path: "", state: `file:${size} ${mtimeMs}` }]);
+      return { kind: "fetched", validator, digest };
     } catch (cause) {
       throw localError(cause, shown);
     }

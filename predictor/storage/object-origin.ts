@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
+import { contentsDigest, loneDigest, stateOf } from "./contents.ts";
 import { parseEntryName } from "./entry-name.ts";
 import type { HttpReply } from "./http-client.ts";
 import type { FolderListing } from "./local.ts";
@@ -48,7 +49,7 @@ export function createObjectOrigin(key: string, store: ObjectStore, context: Obj
     const validator = fingerprint(files);
     if (validator === known) return { kind: "unchanged" };
     await fetchFiles(files, { key: prefix, store, context, into });
-    return { kind: "fetched", validator };
+    return { kind: "fetched", validator, digest: contentsOf(files) };
   };
 }
 
@@ -100,7 +101,8 @@ function fetchObject(fetching: Fetching, known: string | undefined): Promise<Fet
     const { fileName } = context;
     const placing = { into, shown, bytesMax, retrying: context, fileName };
     await placeObject(reply, { ...placing, bytes, digest, getRange });
-    return { kind: "fetched", validator: object?.tag ?? reply.headers.etag };
+    const tag = object?.tag ?? reply.headers.etag;
+    return { kind: "fetched", validator: tag, digest: loneDigest(digest, tag) };
   }, context);
 }
 
@@ -166,6 +168,14 @@ function fingerprint(files: ReadonlyMap<string, StoredObject>): string {
     digest.update(`${path}\n${bytes}\n${tag}\n`);
   }
   return digest.digest("hex");
+}
+
+function contentsOf(files: ReadonlyMap<string, StoredObject>): string {
+  return contentsDigest(
+    [...files].map(([path, { digest, contents, tag }]) => {
+      return { path, state: stateOf(digest, contents ?? tag) };
+    }),
+  );
 }
 
 async function fetchFiles(

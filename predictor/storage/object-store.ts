@@ -10,6 +10,8 @@ export interface StoredObject {
   /** Another one means another content. */
   readonly tag: string;
   readonly digest?: Digest | undefined;
+  /** Like the tag, but the same for the same content; the tag, where absent. */
+  readonly contents?: string | undefined;
 }
 
 export interface ObjectPage {

@@ -62,7 +62,7 @@ export function createOciOrigin(
       await placeLayer(layer, { registry, manifest, into, budget, context });
     }
     await onDisk(syncFolder(into));
-    return { kind: "fetched", validator: digest };
+    return { kind: "fetched", validator: digest, digest };
   };
 }
 

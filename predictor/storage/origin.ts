@@ -22,7 +22,12 @@ export interface FetchContext {
  */
 export type Fetched =
   | { readonly kind: "unchanged" }
-  | { readonly kind: "fetched"; readonly validator: string | undefined };
+  | {
+      readonly kind: "fetched";
+      readonly validator: string | undefined;
+      /** See contents.ts; without one, nobody knows. */
+      readonly digest: string | undefined;
+    };
 
 /** Puts a model's files into an empty folder. Rejects with StorageError or the signal's reason. */
 export type Fetch = (into: string, known: string | undefined) => Promise<Fetched>;

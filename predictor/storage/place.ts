@@ -3,6 +3,7 @@ import { join } from "node:path";
 
 import { unpack } from "./archive.ts";
 import type { UnpackOptions } from "./archive.ts";
+import type { PassingHash } from "./contents.ts";
 import { archiveKind, diagnose } from "./diagnose.ts";
 import type { HttpReply } from "./http-client.ts";
 import { PARALLEL_BYTES_MIN, resuming, saveInParts, verified } from "./ranged.ts";
@@ -20,6 +21,8 @@ export interface PlaceOptions {
   /** Of the whole object, so that what is too large is refused before it is fetched. */
   readonly bytes?: number | undefined;
   readonly digest?: Digest | undefined;
+  /** Told of the bytes, if they come one after the other: if there is no getRange. */
+  readonly passing?: PassingHash | undefined;
   /** Without it, a broken connection begins anew. */
   readonly getRange?: GetRange | undefined;
   /** As in FetchContext. */
@@ -31,8 +34,9 @@ export interface PlaceOptions {
  * of them it is, its first bytes say: addresses that end in `?download=1` say nothing.
  */
 export async function placeObject(reply: HttpReply, options: PlaceOptions): Promise<void> {
-  const { bytes, digest, getRange, into, retrying } = options;
-  const body = verified(resuming(reply, getRange, retrying), digest);
+  const { bytes, digest, getRange, into, passing, retrying } = options;
+  const arrived = verified(resuming(reply, getRange, retrying), digest);
+  const body = passing === undefined ? arrived : passing.pass(arrived);
   await placeStream(body, options, async (budget) => {
     if (bytes === undefined || getRange === undefined || bytes < PARALLEL_BYTES_MIN) return false;
     const parts = { ...retrying, bytes, getRange, digest, budget };
@@ -41,7 +45,7 @@ export async function placeObject(reply: HttpReply, options: PlaceOptions): Prom
   });
 }
 
-type StreamOptions = Omit<PlaceOptions, "digest" | "getRange" | "retrying"> & {
+type StreamOptions = Omit<PlaceOptions, "digest" | "getRange" | "passing" | "retrying"> & {
   readonly retrying: Pick<Retrying, "signal">;
 };
 

@@ -29,6 +29,7 @@ export function s3Store(bucket: string, client: S3Client): ObjectStore {
         key,
         bytes,
         tag: `${etag}\n${lastModified}`,
+        contents: etag,
       }));
       return { objects, continuation: page.continuation };
     },

@@ -101,11 +101,27 @@ export function storeSuite({ start, denied }: StoreSuite): void {
       const first = await resolve(key, { modelDir });
       const again = await resolve(key, { modelDir });
       assert.equal(again.versions[0]?.path, first.versions[0]?.path);
+      assert.equal(await again.digest(), await first.digest());
     }
+    const before = await resolve("changing", { modelDir });
     await store.put("changing/model.onnx", Buffer.from("two"));
+    const changed = await resolve("changing", { modelDir });
+    assert.match((await changed.digest()) ?? "", /^sha256:[0-9a-f]{64}$/);
+    assert.notEqual(await changed.digest(), await before.digest());
     assert.deepEqual(await contents("changing", { modelDir }), ["1: two"]);
     assert.deepEqual(await contents("changing/model.onnx", { modelDir }), ["1: two"]);
     assert.equal((await readdir(join(modelDir, ".pilotlight"))).length, 2);
+  });
+
+  it("tells contents by a digest: the same for the same bytes, put there again", async () => {
+    await store.put("told/model.onnx", Buffer.from("one"));
+    const digestOf = async (key: string) => (await resolve(key)).digest();
+    const first = [await digestOf("told"), await digestOf("told/model.onnx")];
+    await store.put("told/model.onnx", Buffer.from("two"));
+    const second = [await digestOf("told"), await digestOf("told/model.onnx")];
+    await store.put("told/model.onnx", Buffer.from("one"));
+    assert.deepEqual([await digestOf("told"), await digestOf("told/model.onnx")], first);
+    assert.equal(new Set([...first, ...second]).size, 4);
   });
 
   it("lists the models of a repository, each with a URI of its own", async () => {
