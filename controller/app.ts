@@ -18,6 +18,7 @@ import type { Metrics } from "./ops/metrics.ts";
 import { startOpsServer } from "./ops/server.ts";
 import type { Outcome } from "./outcome.ts";
 import { kserveHindrance } from "./kserve-owner.ts";
+import { createModelDigests } from "./model-digests.ts";
 import { reconcile, type ReconcileContext } from "./reconcile.ts";
 import { createMeter } from "./rollout/metrics.ts";
 import { runtimeKinds } from "./runtimes.ts";
@@ -76,6 +77,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   reportStatus(cluster, metrics, inferenceServiceKinds(config.kserveCompatibility));
   const meter = createMeter();
   const queue = new WorkQueue({ name: CONTROLLER, metrics });
+  const digests = createModelDigests({ wake: (key) => queue.add(key), nowMs: Date.now });
   metrics.observeQueue(queue);
   const ops = await startOpsServer({
     host: config.opsHost,
@@ -88,14 +90,21 @@ export async function startApp(options: AppOptions): Promise<App> {
     cluster,
     queue,
     watches: watchMappings(cluster, config),
-    reconcile: (key) => reconcileKey(options, { cluster, meter, nodes: nodesOf(cluster) }, key),
+    reconcile: (key) =>
+      reconcileKey(options, { cluster, meter, digests, nodes: nodesOf(cluster) }, key),
     workers: config.workers,
     log,
     metrics,
     ...(elector === undefined ? {} : { elector }),
   });
   const ended = running.ended.then(async (how) => {
-    await Promise.all([ops.close(), http.close(), leaseHttp.close(), meter.close()]);
+    await Promise.all([
+      ops.close(),
+      http.close(),
+      leaseHttp.close(),
+      meter.close(),
+      digests.close(),
+    ]);
     return how;
   });
   return { opsUrl: ops.url, stop: () => running.stop().then(() => ended.then(() => {})), ended };
@@ -127,7 +136,7 @@ function unready(cluster: KubeCluster): readonly string[] {
 
 async function reconcileKey(
   { config, log }: AppOptions,
-  parts: Pick<ReconcileContext, "cluster" | "meter" | "nodes">,
+  parts: Pick<ReconcileContext, "cluster" | "meter" | "digests" | "nodes">,
   key: string,
 ): Promise<Requeue> {
   const slash = key.indexOf("/");

@@ -6,7 +6,8 @@
 import type { InferenceService, InferenceServiceStatus } from "./api/inferenceservice.gen.ts";
 import { CONFIG_MAP, KNATIVE_REVISION, POD } from "./api/kinds.ts";
 import type { KnativeRevision } from "./api/knative-revision.gen.ts";
-import { LABEL_INFERENCE_SERVICE } from "./api/names.ts";
+import type { KnativeService } from "./api/knative-service.gen.ts";
+import { LABEL_COMPONENT, LABEL_INFERENCE_SERVICE } from "./api/names.ts";
 import { applyServices, ownedServices } from "./children.ts";
 import { inferenceServiceKinds, isOfKServe, KSERVE_MIN_REPLICAS } from "./api/kserve.ts";
 import type { Cluster, Kind, KubeObject } from "./cluster.ts";
@@ -17,13 +18,15 @@ import { type ClusterFacts, clusterFacts, type ConfigMapData } from "./desired/f
 import type { Node } from "./desired/nodes.ts";
 import { isRefusal } from "./desired/refusal.ts";
 import type { Runtime } from "./desired/runtimes.ts";
+import { isPolled } from "./observe/digests.ts";
 import { happenings } from "./observe/happenings.ts";
 import { type Observation, observe, sameStatus } from "./observe/observe.ts";
-import type { Pod } from "./observe/pods.ts";
+import { livePods, type Pod } from "./observe/pods.ts";
 import { type RuntimeKinds, runtimesFor } from "./runtimes.ts";
 import { type Outcome, SETTLED } from "./outcome.ts";
+import type { DigestRequest, ModelDigests } from "./model-digests.ts";
 import type { Meter } from "./rollout/metrics.ts";
-import { nextLook, rollOutAll, servicesOf } from "./rollouts.ts";
+import { nextLook, portOf, rollOutAll, servicesOf } from "./rollouts.ts";
 
 export interface ReconcileContext {
   readonly cluster: Cluster;
@@ -42,6 +45,8 @@ export interface ReconcileContext {
   readonly now: () => Date;
   /** Counts what the pods of a revision on trial have answered. */
   readonly meter: Meter;
+  /** Asks the pods which contents they serve. */
+  readonly digests: ModelDigests;
 }
 
 /**
@@ -62,7 +67,7 @@ export async function reconcile(
   name: string,
 ): Promise<Outcome> {
   const { cluster } = context;
-  let outcome: Outcome = SETTLED;
+  let outcome: Outcome | undefined;
   for (const kind of inferenceServiceKinds(context.kserveCompatibility)) {
     const isvc = cluster.get<InferenceService>(kind, namespace, name);
     // Owner references take the children along; a finalizer would only be one more thing that can
@@ -70,10 +75,13 @@ export async function reconcile(
     if (isvc !== undefined && isvc.metadata.deletionTimestamp === undefined) {
       // Of two kinds with one name, one has the children, and the other is told so.
       const next = await reconcileOne(context, kind, isvc);
-      outcome = outcome.kind === "waiting" ? outcome : next;
+      outcome = outcome?.kind === "waiting" ? outcome : next;
     }
   }
-  return outcome;
+  if (outcome === undefined) {
+    context.digests.forget(`${namespace}/${name}`);
+  }
+  return outcome ?? SETTLED;
 }
 
 async function reconcileOne(
@@ -129,7 +137,7 @@ function stateOf({ effective, stopped }: Desired): Pick<Observation, "effective"
 }
 
 async function writeStatus(
-  { cluster, now, nodes }: ReconcileContext,
+  { cluster, now, nodes, digests }: ReconcileContext,
   kind: Kind,
   isvc: InferenceService,
   found: Pick<
@@ -140,12 +148,14 @@ async function writeStatus(
   const { namespace = "", name, uid } = isvc.metadata;
   const mine = <T extends KubeObject>(of: Kind): readonly T[] =>
     cluster.labelled<T>(of, namespace, LABEL_INFERENCE_SERVICE, name);
+  const pods = mine<Pod>(POD);
   const status: InferenceServiceStatus = observe({
     isvc,
     ...found,
+    digests: digests.of(digestRequest(isvc, found.services.predictor, pods)),
     ...(nodes === undefined ? {} : { nodes }),
     revisions: mine<KnativeRevision>(KNATIVE_REVISION),
-    pods: mine<Pod>(POD),
+    pods,
     now: now()
       .toISOString()
       .replace(/\.\d+Z$/, "Z"),
@@ -165,6 +175,21 @@ async function writeStatus(
   for (const note of happenings(isvc.status, status)) {
     cluster.note(isvc, note);
   }
+}
+
+function digestRequest(
+  { metadata }: InferenceService,
+  service: KnativeService | undefined,
+  pods: readonly Pod[],
+): DigestRequest {
+  return {
+    key: `${metadata.namespace ?? ""}/${metadata.name}`,
+    pods: livePods(pods).filter(
+      ({ metadata: { labels } }) => labels?.[LABEL_COMPONENT] === "predictor",
+    ),
+    port: portOf(service),
+    polled: isPolled(service),
+  };
 }
 
 function factsOf({ cluster, knativeNamespace }: ReconcileContext): ClusterFacts {

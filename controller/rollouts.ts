@@ -92,7 +92,7 @@ async function measured(
       key,
       step: stepOf(state),
       sinceMs: Date.parse(state.since ?? ""),
-      ports: [ownPort(input.wanted), QUEUE_PROXY_PORT],
+      ports: [portOf(input.wanted), QUEUE_PROXY_PORT],
       pods: livePods(input.pods).filter(
         ({ metadata: { labels } }) => labels?.[LABEL_REVISION] === revision,
       ),
@@ -100,8 +100,9 @@ async function measured(
   };
 }
 
-function ownPort(service: KnativeService): number {
-  const ports = service.spec?.template?.spec?.containers.flatMap(
+/** Where its pods listen. */
+export function portOf(service: KnativeService | undefined): number {
+  const ports = service?.spec?.template?.spec?.containers.flatMap(
     (container) => container.ports ?? [],
   );
   return ports?.[0]?.containerPort ?? PREDICTOR_PORT;

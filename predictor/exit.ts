@@ -1,4 +1,4 @@
-/** How a predictor ends: exit codes that say whose fault it was, and last words (runtime contract). */
+/** How a predictor ends: exit codes that say whose fault it was, and last words (its contract). */
 import { writeFileSync } from "node:fs";
 import type { Config } from "./config.ts";
 import { LoadFailed } from "./executor/supervisor.ts";

@@ -40,6 +40,8 @@ interface Given {
   readonly nodes?: readonly Node[];
   /** What the pods of a revision under a gate have counted, or why nobody knows. */
   readonly measured?: Measured | string;
+  /** What the pods tell of their models. */
+  readonly digests?: Readonly<Record<string, string>>;
   readonly runtimes?: readonly ServingRuntime[];
   readonly runtimeUpdates?: RuntimeUpdates;
 }
@@ -75,6 +77,7 @@ function outcome(given: Given): unknown {
     services,
     revisions,
     pods,
+    digests: new Map(Object.entries(given.digests ?? {})),
     ...(given.nodes === undefined ? {} : { nodes: given.nodes }),
     now: NOW,
   });

@@ -1726,7 +1726,7 @@ export interface HistoryEntry {
    */
   readonly storageUri?: string
   /**
-   * Digest of the model file, as its server told it; absent while nobody knows.
+   * Which contents its pods serve (sha256:…), as they told it: equal ones have equal digests. Absent while nobody knows.
    */
   readonly modelDigest?: string
   /**

@@ -5,6 +5,7 @@
 import type { InferenceServiceStatus } from "../api/inferenceservice.gen.ts";
 import type { EventNote } from "../cluster.ts";
 import { condition } from "./conditions.ts";
+import { shortDigest } from "./digests.ts";
 
 /** The conditions whose changes people want to see in `kubectl describe`. */
 const TOLD = ["Ready", "LatestDeploymentReady", "Stopped", "RolloutComplete", "Warning"] as const;
@@ -35,7 +36,7 @@ export function happenings(
     };
     return [note];
   });
-  notes.push(...steps(previous, next));
+  notes.push(...steps(previous, next), ...replaced(previous, next));
   // Several conditions often change for one cause.
   return notes.filter(
     (note, at) =>
@@ -57,4 +58,24 @@ function steps(
   }
   const message = `revision ${after.revision ?? "?"}, step ${after.step ?? 1} of ${after.steps ?? 1}: ${after.percent ?? 0} %`;
   return [{ type: "Normal", reason: "RolloutStep", message }];
+}
+
+/** Revisions that serve something else than before, though nobody asked for another one. */
+function replaced(
+  previous: InferenceServiceStatus | undefined,
+  next: InferenceServiceStatus,
+): readonly EventNote[] {
+  return (next.history ?? []).flatMap(({ revision, modelDigest }) => {
+    const entry = previous?.history?.find((one) => one.revision === revision);
+    const before = entry?.modelDigest;
+    return before === undefined || modelDigest === undefined || before === modelDigest
+      ? []
+      : [
+          {
+            type: "Normal",
+            reason: "ModelReplaced",
+            message: `revision ${revision} serves other contents of its storageUri than before: ${shortDigest(before)}, now ${shortDigest(modelDigest)}`,
+          },
+        ];
+  });
 }

@@ -1,13 +1,15 @@
 /**
  * status.history: which revision of the predictor served when, who asked for it, and what became of
  * it. Entries are only ever added and closed: what is known of a revision when it appears (its
- * generation, its model, its author) is not known later, when the spec says something else.
+ * generation, its model, its author) is not known later, when the spec says something else. Only
+ * the digest follows what its pods serve.
  */
 import type { HistoryEntry, InferenceService, RolloutStatus } from "../api/inferenceservice.gen.ts";
 import type { KnativeRevision } from "../api/knative-revision.gen.ts";
 import { LABEL_COMPONENT } from "../api/names.ts";
 import { modelOf } from "../desired/framework.ts";
 import { author } from "./author.ts";
+import type { RevisionDigests } from "./digests.ts";
 import type { Rolled } from "./rollout-status.ts";
 import type { View } from "./view.ts";
 
@@ -20,8 +22,8 @@ export interface HistoryInput {
   readonly view: View;
   /** Undefined when nothing was decided, because the spec was refused. */
   readonly rolled: Rolled | undefined;
-  /** Digests of the models, by revision, as far as their servers told them. */
-  readonly digests?: ReadonlyMap<string, string>;
+  /** Digests of the models, as far as their servers told them. */
+  readonly digests: RevisionDigests;
   /** RFC 3339. */
   readonly now: string;
 }
@@ -41,7 +43,7 @@ export function history(input: HistoryInput): readonly HistoryEntry[] {
   const entries = [...appeared(input, present), ...present]
     .toSorted((a, b) => (a.revision < b.revision ? 1 : -1))
     .map((entry) => {
-      const digest = entry.modelDigest ?? digests?.get(entry.revision);
+      const digest = digestOf(entry, digests.get(entry.revision) ?? []);
       const known = digest === undefined ? entry : { ...entry, modelDigest: digest };
       return closed(known, outcomeOf(known, view, rolled), now);
     });
@@ -66,6 +68,13 @@ function isOpen({ outcome = "Deploying" }: HistoryEntry): boolean {
 function endOfPresent(before: readonly HistoryEntry[]): number {
   const past = before.findIndex(({ outcome }) => outcome === "Stopped");
   return past === -1 ? before.length : past;
+}
+
+/** What its pods tell now; while they tell several, what it was before. */
+function digestOf({ modelDigest }: HistoryEntry, told: readonly string[]): string | undefined {
+  const [first = modelDigest, ...others] = told;
+  const kept = others.length > 0 && modelDigest !== undefined && told.includes(modelDigest);
+  return kept ? modelDigest : first;
 }
 
 /** Entries of revisions that have none yet among those of the present service. */

@@ -28,6 +28,7 @@ import type { Warning } from "../desired/warning.ts";
 import { lastColdStart } from "./cold-start.ts";
 import { componentStatus } from "./component-status.ts";
 import { condition, conditions, type Verdict } from "./conditions.ts";
+import { contentsDiffer, type RevisionDigests, revisionDigests } from "./digests.ts";
 import { kserveConditions } from "./kserve-conditions.ts";
 import { history } from "./history.ts";
 import { modelStatus } from "./model-status.ts";
@@ -61,7 +62,7 @@ export interface Observation {
   readonly nodes?: readonly Node[];
   /** How far the revisions of each component are rolled out; absent when nothing was decided. */
   readonly rolled?: PerComponent<Rolled>;
-  /** Digests of models, by revision, as far as their servers told them. */
+  /** Digests of the predictor's models, by pod, as far as they told them. */
   readonly digests?: ReadonlyMap<string, string>;
   /** RFC 3339. */
   readonly now: string;
@@ -79,6 +80,8 @@ export function observe(observation: Observation): InferenceServiceStatus {
   const parts = COMPONENTS.filter((component) => isWanted(isvc, component)).map((component) =>
     part(component, observation),
   );
+  const predictor = parts.find(({ view }) => view.component === "predictor");
+  const told = revisionDigests(predictor?.view.alive ?? [], observation.digests);
   const latest = whole("LatestDeploymentReady", parts, ({ latest: judgement }) => judgement);
   const rollout = rolled.predictor?.rollout;
   const verdicts = [
@@ -88,9 +91,11 @@ export function observe(observation: Observation): InferenceServiceStatus {
     latest,
     ...rolloutVerdict(rollout),
     ...(observation.stopped === true ? stopped(latest) : abnormal(parts, latest, rollout)),
-    ...warned(warnings),
+    ...warned([
+      ...warnings,
+      ...(predictor === undefined ? [] : contentsDiffer(predictor.view, told)),
+    ]),
   ];
-  const predictor = parts.find(({ view }) => view.component === "predictor");
   // Requests enter where the order of the components begins.
   const entry = parts[0]?.view.service?.status;
   const { url } = entry ?? {};
@@ -105,7 +110,7 @@ export function observe(observation: Observation): InferenceServiceStatus {
     ...components(parts, observation),
     ...rolloutStatus(isvc, observation),
     ...runtimeStatus(observation.services.predictor, isvc.status, observation.stopped ?? false),
-    ...(predictor === undefined ? {} : ofPredictor(predictor, observation)),
+    ...(predictor === undefined ? {} : ofPredictor(predictor, observation, told)),
   };
 }
 
@@ -133,13 +138,14 @@ function predictorSelector({ metadata }: InferenceService): string {
 
 function ofPredictor(
   { view, ready, latest }: Part,
-  { isvc, rolled, digests, now }: Observation,
+  { isvc, rolled, now }: Observation,
+  digests: RevisionDigests,
 ): Pick<InferenceServiceStatus, "modelStatus" | "lastColdStart" | "history"> {
   const entries = history({
     isvc,
     view,
     rolled: rolled?.predictor,
-    ...(digests === undefined ? {} : { digests }),
+    digests,
     now,
   });
   const coldStart = lastColdStart(isvc.status, view.alive);

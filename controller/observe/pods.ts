@@ -39,6 +39,14 @@ export interface Pod extends KubeObject {
 /** Knative's sidecar; what happens to it is seldom the cause. */
 export const QUEUE_PROXY = "queue-proxy";
 
+/** Whether it takes requests, at an address that is known. */
+export function isReady({ status }: Pod): boolean {
+  return (
+    status?.podIP !== undefined &&
+    (status.conditions ?? []).some(({ type, status: is }) => type === "Ready" && is === "True")
+  );
+}
+
 /** Pods that are there to stay: one on its way out says nothing about the revision any more. */
 export function livePods(pods: readonly Pod[]): readonly Pod[] {
   return pods.filter(

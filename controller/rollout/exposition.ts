@@ -1,6 +1,6 @@
 /**
  * PURE: a pod's page of metrics (Prometheus' text format) → how many requests it answered, how many
- * failed by its fault, and how long they took. Two dialects are understood: the predictor's own
+ * failed by its fault, and how long they took; and which contents it serves. Two dialects are understood: the predictor's own
  * (docs/runtime-contract.md) and that of Knative's queue-proxy, which counts for any container.
  */
 
@@ -60,6 +60,20 @@ export function parseCounts(text: string): Counts | undefined {
     default:
       return undefined;
   }
+}
+
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+
+/** The digest of the model that is served; undefined when none is told, or several are. */
+export function parseDigest(text: string): string | undefined {
+  const told = new Set<string>();
+  for (const { name, labels, value } of samples(text)) {
+    if (name === "pilotlight_model_info" && value === 1) {
+      told.add(labels.get("digest") ?? "");
+    }
+  }
+  const [digest = ""] = told;
+  return told.size === 1 && DIGEST.test(digest) ? digest : undefined;
 }
 
 interface Sample {
