@@ -6,12 +6,11 @@
  */
 import type { HistoryEntry, InferenceService, RolloutStatus } from "../api/inferenceservice.gen.ts";
 import type { KnativeRevision } from "../api/knative-revision.gen.ts";
-import { LABEL_COMPONENT } from "../api/names.ts";
 import { modelOf } from "../desired/framework.ts";
 import { author } from "./author.ts";
 import type { RevisionDigests } from "./digests.ts";
 import type { Rolled } from "./rollout-status.ts";
-import type { View } from "./view.ts";
+import { revisionsOf, type View } from "./view.ts";
 
 /** As many as the CRD admits. */
 export const HISTORY_MAX = 20;
@@ -84,8 +83,7 @@ function appeared(
 ): readonly HistoryEntry[] {
   const known = new Set(present.map(({ revision }) => revision));
   const oldest = present.at(-1)?.revision ?? "";
-  return view.revisions
-    .filter(({ metadata }) => (metadata.labels?.[LABEL_COMPONENT] ?? "predictor") === "predictor")
+  return revisionsOf("predictor", view.revisions)
     .filter(({ metadata: { name } }) => !known.has(name) && (!isFull(present) || name > oldest))
     .flatMap((revision) => {
       const { name } = revision.metadata;

@@ -1,7 +1,7 @@
 /** What there is of one component, worked out once, for the verdicts to be made from. */
 import type { KnativeRevision } from "../api/knative-revision.gen.ts";
 import type { KnativeService } from "../api/knative-service.gen.ts";
-import { type ComponentName, LABEL_REVISION } from "../api/names.ts";
+import { type ComponentName, LABEL_COMPONENT, LABEL_REVISION } from "../api/names.ts";
 import { type Node, shortage } from "../desired/nodes.ts";
 import type { Refusal } from "../desired/refusal.ts";
 import { condition } from "./conditions.ts";
@@ -41,6 +41,16 @@ export interface View extends ComponentObservation {
   readonly answering: boolean;
   readonly replicas: number;
   readonly scaledToZero: boolean;
+}
+
+/** Those of `revisions` that are the component's; one that does not say whose it is, the predictor's. */
+export function revisionsOf(
+  component: ComponentName,
+  revisions: readonly KnativeRevision[],
+): readonly KnativeRevision[] {
+  return revisions.filter(
+    ({ metadata }) => (metadata.labels?.[LABEL_COMPONENT] ?? "predictor") === component,
+  );
 }
 
 export function look(observation: ComponentObservation): View {

@@ -20,7 +20,7 @@ import { hasTagRouting } from "../desired/metadata.ts";
 import { tagged, trafficFor } from "../desired/traffic.ts";
 import { templateChanged, templateDigest } from "../intent.ts";
 import type { Pod } from "../observe/pods.ts";
-import { look, type View } from "../observe/view.ts";
+import { look, revisionsOf, type View } from "../observe/view.ts";
 import { type Lineage, lineage, newestUp, undone } from "./lineage.ts";
 import { type Candidate, type Measured, type Plan, planRollout } from "./plan.ts";
 import { encodeState, isRecreate, parseState, type RolloutState } from "./state.ts";
@@ -31,6 +31,7 @@ export interface RollOutInput {
   /** As it should be, but for its traffic. */
   readonly wanted: KnativeService;
   readonly live: KnativeService | undefined;
+  /** Of the whole InferenceService: another component's are never this one's to route to. */
   readonly revisions: readonly KnativeRevision[];
   readonly pods: readonly Pod[];
   /** What the new revision's pods have counted since the step began; a string says why not. */
@@ -47,7 +48,8 @@ export interface RolledOut {
   readonly checkAfterMs?: number;
 }
 
-export function rollOut(input: RollOutInput): RolledOut {
+export function rollOut(all: RollOutInput): RolledOut {
+  const input = { ...all, revisions: revisionsOf(all.component, all.revisions) };
   const given = regard(input);
   const share = shareOf(input, given);
   const { stable } = share.lineage;

@@ -16,9 +16,12 @@ const PINNED = "pilotlight.dev/stable-revision";
 const { apiVersion, kind } = INFERENCE_SERVICE;
 const metadata = { name: "iris", namespace: "default" };
 
-function revision(number: number): KubeObject {
-  const name = `iris-predictor-0000${number}`;
-  const labels = { "pilotlight.dev/inferenceservice": "iris" };
+function revision(number: number, component = "predictor"): KubeObject {
+  const name = `iris-${component}-0000${number}`;
+  const labels = {
+    "pilotlight.dev/inferenceservice": "iris",
+    "pilotlight.dev/component": component,
+  };
   const of = { apiVersion: KNATIVE_REVISION.apiVersion, kind: KNATIVE_REVISION.kind };
   const spec = { containers: [{ image: "a" }] };
   return { ...of, metadata: { ...metadata, name, labels }, spec } as KubeObject;
@@ -79,6 +82,7 @@ describe("pilotlight status, history and rollback", () => {
     for (const number of [1, 2, 3]) {
       await client.apply(KNATIVE_REVISION, revision(number));
     }
+    await client.apply(KNATIVE_REVISION, revision(1, "explainer"));
   });
 
   beforeEach(async () => {
@@ -168,6 +172,9 @@ describe("pilotlight status, history and rollback", () => {
     const gone = await run("rollback", "iris", "--to", "iris-predictor-00009");
     assert.equal(gone.code, 1);
     assert.match(gone.err, /has no revision iris-predictor-00009/);
+    const others = await run("rollback", "iris", "--to", "iris-explainer-00001");
+    assert.equal(others.code, 1);
+    assert.match(others.err, /iris-explainer-00001 is the explainer's/);
     await say({ observedGeneration: 1 });
     const first = await run("rollback", "iris");
     assert.equal(first.code, 1);

@@ -2,7 +2,11 @@
 import type { InferenceService } from "../../api/inferenceservice.gen.ts";
 import { INFERENCE_SERVICE, KNATIVE_REVISION } from "../../api/kinds.ts";
 import type { KnativeRevision } from "../../api/knative-revision.gen.ts";
-import { ANNOTATION_STABLE_REVISION, LABEL_INFERENCE_SERVICE } from "../../api/names.ts";
+import {
+  ANNOTATION_STABLE_REVISION,
+  LABEL_COMPONENT,
+  LABEL_INFERENCE_SERVICE,
+} from "../../api/names.ts";
 import { objectPath } from "../../kube/paths.ts";
 import { condition } from "../../observe/conditions.ts";
 import { CliError, EXIT, parseFlags, type Command } from "../command.ts";
@@ -73,9 +77,17 @@ function before({ metadata, status }: InferenceService): string {
 /** @throws CliError 1 when the revision is gone, of somebody else, or cannot serve. */
 async function checkRevision(kube: KubeAccess, name: string, revision: string): Promise<void> {
   const found = await kube.get<KnativeRevision>(KNATIVE_REVISION, kube.namespace, revision);
-  if (found === undefined || found.metadata.labels?.[LABEL_INFERENCE_SERVICE] !== name) {
+  const labels = found?.metadata.labels;
+  const component = labels?.[LABEL_COMPONENT] ?? "predictor";
+  if (found === undefined || labels?.[LABEL_INFERENCE_SERVICE] !== name) {
     const advice = `pilotlight history ${name} lists those that there were`;
     throw new CliError(EXIT.no, `${name} has no revision ${revision} (any more); ${advice}`);
+  }
+  if (component !== "predictor") {
+    throw new CliError(
+      EXIT.no,
+      `revision ${revision} is the ${component}'s; the predictor goes back to one of its own`,
+    );
   }
   const ready = condition(found.status?.conditions, "Ready");
   if (ready?.status === "False") {
