@@ -1,4 +1,5 @@
 /** Checks a value against the part of OpenAPI's schemas that crds/ uses. Pure. */
+import { lookup } from "../lookup.ts";
 import { nearest } from "./nearest.ts";
 
 /**
@@ -114,7 +115,7 @@ function objectFaults(
   }
   for (const [name, field] of Object.entries(value)) {
     const here = [...path, name];
-    const known = schema.properties?.[name];
+    const known = lookup(schema.properties ?? {}, name);
     if (known !== undefined) {
       faults.push(...schemaFaults(known, field, here));
     } else if (typeof schema.additionalProperties === "object") {

@@ -5,6 +5,7 @@
 import type { Accelerator, PredictorSpec } from "../api/inferenceservice.gen.ts";
 import type { KnativeServiceContainer, KnativeServicePodSpec } from "../api/knative-service.gen.ts";
 import { PREDICTOR_CONTAINER } from "../api/names.ts";
+import { lookup } from "../lookup.ts";
 import {
   ACCELERATORS,
   NEURON_DEVICES,
@@ -122,7 +123,7 @@ function placementOf(
         `for another resource set ${FIELD}.resourceName`,
     );
   }
-  const devices = type === "aws-neuron" ? NEURON_DEVICES[product ?? ""] : undefined;
+  const devices = type === "aws-neuron" ? lookup(NEURON_DEVICES, product ?? "") : undefined;
   if (devices !== undefined && count > devices) {
     return invalid(
       `${FIELD}.count is ${count}, but an instance ${product} has ${devices} of ${row.resource}`,
@@ -146,7 +147,7 @@ function tpuTopology(
     const known = Object.keys(TPU_TOPOLOGIES).join(", ");
     return invalid(`${FIELD}.product must say which TPU: GKE selects nodes by it; known: ${known}`);
   }
-  const known = TPU_TOPOLOGIES[product];
+  const known = lookup(TPU_TOPOLOGIES, product);
   const chosen = topology ?? known?.[count];
   if (chosen === undefined) {
     return known === undefined

@@ -3,6 +3,7 @@
  * serving pkg/apis/autoscaling/register.go, annotation_validation.go), and keys that it would
  * ignore in silence.
  */
+import { lookup } from "../lookup.ts";
 import { parseDurationSeconds } from "./facts.ts";
 import type { Refusal } from "./refusal.ts";
 import type { Warning } from "./warning.ts";
@@ -100,7 +101,7 @@ const KNOWN: Readonly<Record<string, Known>> = {
 export function autoscalingValues(annotations: Strings): Strings {
   const given = Object.entries(annotations).flatMap(([key, value]) => {
     const name = nameOf(key);
-    return name === undefined ? [] : [{ name, value, isAlias: !(name in KNOWN) }];
+    return name === undefined ? [] : [{ name, value, isAlias: !Object.hasOwn(KNOWN, name) }];
   });
   // The new spelling wins, as in Knative.
   return Object.fromEntries(
@@ -114,7 +115,7 @@ export function autoscalingValues(annotations: Strings): Strings {
 export function checkAutoscaling(annotations: Strings, at: string): Refusal | undefined {
   const values = autoscalingValues(annotations);
   for (const [name, value] of Object.entries(values)) {
-    const known = KNOWN[name];
+    const known = lookup(KNOWN, name);
     // Another autoscaler has metrics of its own.
     const foreign = name === "metric" && (values["class"] ?? KPA) !== KPA;
     if (known !== undefined && !foreign && !known.takes(value)) {
@@ -167,7 +168,9 @@ function nameOf(key: string): string | undefined {
 }
 
 function canonicalName(name: string): string | undefined {
-  return name in KNOWN ? name : Object.entries(KNOWN).find(([, { alias }]) => alias === name)?.[0];
+  return Object.hasOwn(KNOWN, name)
+    ? name
+    : Object.entries(KNOWN).find(([, { alias }]) => alias === name)?.[0];
 }
 
 function letters(name: string): string {

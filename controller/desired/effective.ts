@@ -4,6 +4,7 @@
  */
 import type { AutoscalingStatus } from "../api/inferenceservice.gen.ts";
 import type { KnativeService } from "../api/knative-service.gen.ts";
+import { lookup } from "../lookup.ts";
 import { autoscalingValues } from "./autoscaling-values.ts";
 import type { ClusterFacts } from "./facts.ts";
 
@@ -37,7 +38,7 @@ export function effective(service: KnativeService, facts: ClusterFacts): Effecti
   const of = (name: string, fallback = DEFAULTS[name]): string | undefined =>
     values[name] ?? clusterValue(facts, fallback);
   const limit = template?.spec?.containerConcurrency ?? 0;
-  const target = targetOf(of("target", TARGETS[metric]), metric, limit);
+  const target = targetOf(of("target", lookup(TARGETS, metric)), metric, limit);
   const timeout = template?.spec?.timeoutSeconds ?? facts.defaults?.timeoutSeconds;
   return {
     autoscaling: {

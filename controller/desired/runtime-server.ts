@@ -7,6 +7,7 @@ import type { InferenceService, PredictorSpec } from "../api/inferenceservice.ge
 import type { KnativeServiceContainer, KnativeServicePodSpec } from "../api/knative-service.gen.ts";
 import { MODEL_DIR, STORAGE_INITIALIZER } from "../api/names.ts";
 import type { ServingRuntimeSpec } from "../api/servingruntime.gen.ts";
+import { lookup } from "../lookup.ts";
 import { GPU_TAG_SUFFIX, ONNXRUNTIME } from "./builtin-runtimes.ts";
 import { collocated } from "./collocated.ts";
 import { CONFINED, modelContainer, type PredictorDefaults } from "./container.ts";
@@ -114,7 +115,7 @@ function othersServer(input: ServerInput): Server | Refusal {
   }
   // An accelerator's resources are added later, to whatever the server is by then.
   const gpu = isvc.spec.predictor.accelerator?.type === "nvidia";
-  const gpuTagSuffix = GPU_TAG_SUFFIX[runtime.name];
+  const gpuTagSuffix = lookup(GPU_TAG_SUFFIX, runtime.name);
   const server = mergeContainer(main, { model, protocol, gpu, gpuTagSuffix });
   const others = runtime.spec.containers.filter((container) => container !== main);
   const expanded = expand(
@@ -185,7 +186,7 @@ const MODEL_CLASSES: Readonly<Record<string, string>> = {
 
 function templateValues(isvc: InferenceService, format: string, { protocol }: Pin): TemplateValues {
   const { name, namespace = "", labels, annotations } = isvc.metadata;
-  const modelClass = MODEL_CLASSES[format];
+  const modelClass = lookup(MODEL_CLASSES, format);
   return {
     name,
     namespace,

@@ -2,6 +2,7 @@
  * Shapes of those parts of a pod that the CRD leaves open for their size: which fields there are.
  * An unknown one must not be ignored in silence. Source: Kubernetes' core/v1 PodSpec.
  */
+import { lookup } from "../lookup.ts";
 
 /** `true`: a value of any kind; a list of one: items of that shape; `"*"`: any key. */
 export type Shape = true | readonly [Shape] | { readonly [field: string]: Shape };
@@ -168,7 +169,7 @@ export function misfit(
     return { path, known: Object.keys(shape) };
   }
   return first(Object.entries(value), ([field, inner]) => {
-    const below = shape[field] ?? shape["*"];
+    const below = lookup(shape, field) ?? shape["*"];
     return below === undefined
       ? { path: `${path}.${field}`, known: Object.keys(shape) }
       : misfit(below, inner, `${path}.${field}`);

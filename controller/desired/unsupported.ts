@@ -2,6 +2,7 @@
  * Fields that a KServe manifest may have and that cannot be carried: each with why, and with the
  * way out. They are in the schema so that this is what the user reads, and not "unknown field".
  */
+import { lookup } from "../lookup.ts";
 import type { Refusal } from "./refusal.ts";
 
 /** field → why not, and what to do instead. */
@@ -107,7 +108,7 @@ export function unsupported(
   for (const table of tables) {
     const reasons: Reasons = TABLES[table];
     for (const [field, value] of Object.entries(object ?? {})) {
-      const reason = reasons[field];
+      const reason = lookup(reasons, field);
       if (reason !== undefined && value !== undefined && value !== null) {
         return {
           reason: "FieldNotSupported",

@@ -3,6 +3,7 @@
  * loaded model count as Loaded.
  */
 import type { ModelStatus } from "../api/inferenceservice.gen.ts";
+import { lookup } from "../lookup.ts";
 import { revisionTrouble } from "./trouble.ts";
 import type { Judgement } from "./verdicts.ts";
 import type { View } from "./view.ts";
@@ -64,7 +65,8 @@ function failure({ view, previous, now }: ModelObservation): Pick<ModelStatus, "
   const ours = refusal?.reason ?? trouble?.reason ?? "";
   const found = {
     reason:
-      KSERVE_REASONS[ours] ?? (refusal === undefined ? "RuntimeUnhealthy" : "InvalidPredictorSpec"),
+      lookup(KSERVE_REASONS, ours) ??
+      (refusal === undefined ? "RuntimeUnhealthy" : "InvalidPredictorSpec"),
     message: refusal?.message ?? trouble?.message ?? "",
     ...(refusal !== undefined || newest === undefined ? {} : { modelRevisionName: newest }),
     ...(refusal !== undefined || trouble?.location === undefined
