@@ -225,6 +225,8 @@ for (const { title, values, yes, no } of MODES) {
         assert.equal(await allowed(["list", ISVC, "team-a"], "viewor"), true);
         assert.equal(await allowed(["create", ISVC, "team-a"], "viewor"), false);
         assert.equal(await allowed(["create", ISVC, "team-a"], "editor"), true);
+        assert.equal(await allowed(["patch", `${ISVC}/scale`, "team-a"], "editor"), true);
+        assert.equal(await allowed(["patch", `${ISVC}/scale`, "team-a"], "viewor"), false);
         assert.equal(await allowed(["patch", `${ISVC}/status`, "team-a"], "editor"), false);
       });
     }
