@@ -831,7 +831,7 @@ export interface VolumeMount {
   readonly recursiveReadOnly?: unknown
 }
 /**
- * A model of the format that the field is named after; short for `model` with that modelFormat.name. It takes the other fields of `model` as well.
+ * A model of the format that the field is named after; short for `model` with that modelFormat.name. It takes the other fields of `model` as well, except task and repository.
  */
 export interface PredictorExtension {
   /**

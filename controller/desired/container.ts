@@ -53,11 +53,11 @@ export function modelContainer(input: {
       ? {}
       : { imagePullPolicy: defaults.imagePullPolicy }),
     ...(model.args === undefined ? {} : { args: model.args }),
-    env: [
+    env: lastOfEach([
       ...Object.entries(environment).map(([name, value]) => ({ name, value })),
       ...environmentOf(mount.secretEnv),
       ...environmentOf(model.env),
-    ],
+    ]),
     // One port for both: by this name Knative speaks HTTP/2 to it, and HTTP/1.1 to whoever asks so.
     ports: [{ containerPort: PREDICTOR_PORT, name: grpc ? "h2c" : "http1" }],
     resources: model.resources ?? defaults.resources,
@@ -95,6 +95,11 @@ export function customContainer(container: CustomContainer): KnativeServiceConta
 }
 
 type Environment = NonNullable<KnativeServiceContainer["env"]>;
+
+/** A name twice is refused by the API server; what the user says comes last. */
+function lastOfEach(env: Environment): Environment {
+  return [...new Map(env.map((variable) => [variable.name, variable])).values()];
+}
 
 function environmentOf(env: readonly EnvVar[] | undefined): Environment {
   // Written out, since an empty value and an absent one are the same to Kubernetes but not to a

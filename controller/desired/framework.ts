@@ -19,7 +19,7 @@ export const FRAMEWORKS = [
 
 export interface NamedModel {
   /** Field of spec.predictor that says it: model, or a framework's. */
-  readonly field: string;
+  readonly field: "model" | (typeof FRAMEWORKS)[number];
   readonly model: ModelSpec;
 }
 

@@ -65,7 +65,8 @@ function ownServer({ isvc, defaults }: DesiredInput): Server | Refusal {
       message: "exactly one of spec.predictor.model and spec.predictor.containers must be set",
     };
   }
-  const refusal = onlyOurs(predictor, "spec.predictor");
+  const refusal =
+    onlyOurs(predictor, "spec.predictor") ?? unsupported(predictor, "spec.predictor", ["others"]);
   if (refusal !== undefined) {
     return refusal;
   }
@@ -91,12 +92,11 @@ function containerOf(model: ModelSpec): Partial<ModelSpec> {
   return Object.fromEntries(Object.entries(model).filter(([field]) => !MODEL_FIELDS.has(field)));
 }
 
-function checkModel(
-  { field, model }: NamedModel,
-  { storageUris }: PredictorSpec,
-): Refusal | undefined {
+function checkModel({ field, model }: NamedModel, predictor: PredictorSpec): Refusal | undefined {
   const path = `spec.predictor.${field}`;
+  const { storageUris } = predictor;
   return (
+    (field === "model" ? undefined : checkFramework(predictor[field], path)) ??
     unsupported(model, path, ["model"]) ??
     unsupported(model.storage, `${path}.storage`, ["storage"]) ??
     checkContainer(containerOf(model), path, true) ??
@@ -107,6 +107,27 @@ function checkModel(
         }
       : undefined)
   );
+}
+
+/** Variables that follow from other fields; of `model` the schema refuses them. */
+const OWN_VARIABLES: readonly string[] = [
+  "STORAGE_URI",
+  "MODEL_NAME",
+  "MODEL_DIR",
+  "CONTAINER_CONCURRENCY",
+  "REQUEST_TIMEOUT_SECONDS",
+];
+
+/** What the schema leaves open in a format's own field. */
+function checkFramework(extension: object | undefined, path: string): Refusal | undefined {
+  const { env } = (extension ?? {}) as Pick<ModelSpec, "env">;
+  const own = Array.isArray(env) ? env.find(({ name }) => OWN_VARIABLES.includes(name)) : undefined;
+  return own === undefined
+    ? unsupported(extension, path, ["framework"])
+    : {
+        reason: "InvalidContainer",
+        message: `${path}.env must not set ${own.name}: it comes from storageUri, the name, containerConcurrency or timeout`,
+      };
 }
 
 function modelServer(input: DesiredInput, model: ModelSpec): Server | Refusal {

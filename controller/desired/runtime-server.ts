@@ -33,6 +33,7 @@ import {
   placesMount,
   storageMount,
 } from "./storage.ts";
+import { unsupported } from "./unsupported.ts";
 
 export interface Server {
   readonly pod: KnativeServicePodSpec;
@@ -152,6 +153,7 @@ function notOurs(
 ): Refusal | undefined {
   return (
     onlyOurs(predictor, "spec.predictor") ??
+    unsupported(model, "spec.predictor.model", ["others"]) ??
     (predictor.storageUris === undefined && model.storage === undefined
       ? undefined
       : {

@@ -55,6 +55,22 @@ const MODEL: Reasons = {
     "encrypted models are not supported; restrict who may read the store, or bring a server of your own in containers",
 };
 
+/** Of a format's own field, which is short for `model` and says less. */
+const FRAMEWORK: Reasons = {
+  modelFormat: "the field's own name is the format; for a version of it use model",
+  task: "use model, with modelFormat",
+  repository: "use model, with modelFormat",
+};
+
+/** Of a model, or beside it, when the server is not the standard predictor. */
+const OTHERS: Reasons = {
+  task: "the standard predictor does it, and this model has another runtime; leave it out, or name onnxruntime in model.runtime",
+  repository:
+    "the standard predictor does it, and this model has another runtime; make an InferenceService of each model",
+  storageUris:
+    "the standard predictor reads them, and this is a server of your own; set STORAGE_URI in its container's env, or mount claims with volumes",
+};
+
 const STORAGE: Reasons = {
   schemaPath: "no server here reads a schema file beside the model; leave it out",
 };
@@ -89,6 +105,8 @@ const TABLES = {
   scaling: SCALING,
   predictor: PREDICTOR,
   model: MODEL,
+  framework: FRAMEWORK,
+  others: OTHERS,
   storage: STORAGE,
   transformer: {
     storageUris:

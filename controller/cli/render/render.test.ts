@@ -53,9 +53,13 @@ describe("pilotlight render", () => {
   };
 
   // What exists already decides the traffic, and which runtime is kept: render knows of none.
-  const alone = readdirSync(GOLDEN).filter(
-    (name) => read<{ service?: unknown }>(name, "given.yaml").service === undefined,
-  );
+  const alone = readdirSync(GOLDEN).filter((name) => {
+    const { service, services } = read<{ service?: unknown; services?: unknown }>(
+      name,
+      "given.yaml",
+    );
+    return service === undefined && services === undefined;
+  });
   for (const name of alone.filter((each) => !each.startsWith("status-"))) {
     it(`golden ${name}`, async () => {
       const { inferenceService, knativeConfig, runtimes } = read<Given>(name, "given.yaml");
