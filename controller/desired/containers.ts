@@ -14,7 +14,11 @@ interface Checked {
   readonly name?: string;
   readonly env?: readonly { readonly name: string }[];
   readonly ports?: readonly { readonly containerPort: number; readonly name?: string }[];
-  readonly volumeMounts?: readonly { readonly mountPath: string }[];
+  readonly volumeMounts?: readonly {
+    readonly mountPath: string;
+    readonly mountPropagation?: string;
+  }[];
+  readonly securityContext?: { readonly privileged?: unknown };
 }
 
 /** `serves`: whether requests go to this container. */
@@ -29,6 +33,7 @@ export function checkContainer(
     checkName(container, path) ??
     checkPorts(container, path, serves) ??
     checkEnv(container, path, serves) ??
+    checkPrivileges(container, path) ??
     checkMounts(container, path)
   );
 }
@@ -72,6 +77,23 @@ function checkEnv({ env = [] }: Checked, path: string, serves: boolean): Refusal
   return found === undefined
     ? undefined
     : invalid(`${path}.env must not set ${found.name}: Knative sets it`);
+}
+
+/** What the mask of its fields lets through, and the values not. */
+function checkPrivileges(
+  { securityContext, volumeMounts = [] }: Checked,
+  path: string,
+): Refusal | undefined {
+  if (securityContext?.privileged === true) {
+    return invalid(
+      `${path}.securityContext.privileged must not be true: Knative runs no privileged containers; ask for a device by its resource, in resources.limits`,
+    );
+  }
+  return volumeMounts.some(({ mountPropagation }) => mountPropagation === "Bidirectional")
+    ? invalid(
+        `${path}.volumeMounts must not have mountPropagation Bidirectional, which is for privileged containers: None or HostToContainer`,
+      )
+    : undefined;
 }
 
 function checkMounts({ volumeMounts = [] }: Checked, path: string): Refusal | undefined {

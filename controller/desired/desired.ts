@@ -6,7 +6,7 @@
  */
 import type { InferenceService } from "../api/inferenceservice.gen.ts";
 import type { KnativeService } from "../api/knative-service.gen.ts";
-import type { PerComponent } from "../api/names.ts";
+import type { ComponentName, PerComponent } from "../api/names.ts";
 import { unusedDevice } from "./accelerator.ts";
 import { checkAutoscaling, unknownAutoscaling } from "./autoscaling-values.ts";
 import { componentService, type ComponentRequest } from "./component.ts";
@@ -21,6 +21,7 @@ import { preflight } from "./preflight.ts";
 import { recreateForbidden } from "./recreate.ts";
 import { isRefusal, type Refusal } from "./refusal.ts";
 import type { Runtime } from "./runtimes.ts";
+import { TAG_PREVIOUS } from "./traffic.ts";
 import type { RuntimeUpdates } from "./builtin-runtimes.ts";
 import type { Warning } from "./warning.ts";
 
@@ -73,7 +74,10 @@ export function desired(input: DesiredInput): Desired | Refusal {
     const service = componentService(isvc, request, minReplicas);
     const at = `spec.${request.component}`;
     const annotations = service.spec?.template?.metadata?.annotations ?? {};
-    const found = preflight(request.component, service, facts, request.brought);
+    const found = preflight(request.component, service, facts, {
+      ...(request.brought === undefined ? {} : { brought: request.brought }),
+      tags: shares(isvc, request.component) ? [TAG_PREVIOUS] : [],
+    });
     const refusal =
       checkAutoscaling(annotations, at) ?? deviceFault(request.component, service) ?? found.refusal;
     if (refusal !== undefined) {
@@ -101,6 +105,17 @@ function checkSpec({ spec }: InferenceService): Refusal | undefined {
           "spec.canary is not supported: it belongs to KServe's Standard mode; " +
           "use spec.predictor.canaryTrafficPercent, or spec.predictor.rollout",
       };
+}
+
+/** Whether two revisions of the component may serve side by side. */
+function shares({ spec }: InferenceService, component: ComponentName): boolean {
+  const { predictor } = spec;
+  return (
+    spec[component]?.canaryTrafficPercent !== undefined ||
+    (component === "predictor" &&
+      predictor.rollout !== undefined &&
+      predictor.rollout.strategy !== "Recreate")
+  );
 }
 
 /** What is true of the cluster is found once for each component. */

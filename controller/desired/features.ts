@@ -4,7 +4,7 @@
  * switched off is `must not set the field(s): spec.template.spec.nodeSelector`, to the controller
  * alone.
  */
-import type { KnativeServicePodSpec } from "../api/knative-service.gen.ts";
+import type { KnativeServiceContainer, KnativeServicePodSpec } from "../api/knative-service.gen.ts";
 import type { ConfigMapData } from "./facts.ts";
 
 export interface FeatureUse {
@@ -14,6 +14,8 @@ export interface FeatureUse {
   readonly used: (pod: KnativeServicePodSpec) => boolean;
   /** Whether Knative ships it switched on. */
   readonly shippedOn?: true;
+  /** Whether `allowed` is as good as `enabled`: so it is for what it masks, not for what it validates. */
+  readonly allowedWillDo?: true;
 }
 
 /** Fields of the pod that each have a flag of their own. */
@@ -51,6 +53,7 @@ export const FEATURES: readonly FeatureUse[] = [
     flag: `${POD_SPEC}${flag}`,
     field,
     used: (pod: KnativeServicePodSpec) => part(pod, field) !== undefined,
+    allowedWillDo: true as const,
   })),
   ...VOLUMES.map(([flag, kind, shippedOn]) => ({
     flag: `${POD_SPEC}${flag}`,
@@ -65,7 +68,7 @@ export const FEATURES: readonly FeatureUse[] = [
   },
   {
     flag: `${POD_SPEC}persistent-volume-claim`,
-    field: "model.storageUri with pvc://",
+    field: "volumes with persistentVolumeClaim (or a storageUri with pvc://)",
     used: (pod) => volumes(pod).some(({ persistentVolumeClaim }) => persistentVolumeClaim),
   },
   {
@@ -77,8 +80,17 @@ export const FEATURES: readonly FeatureUse[] = [
       ),
   },
   {
+    flag: `${POD_SPEC}volumes-mount-propagation`,
+    field: "volumeMounts with mountPropagation",
+    used: (pod) =>
+      allContainers(pod).some(({ volumeMounts = [] }) =>
+        volumeMounts.some((mount) => part(mount, "mountPropagation") !== undefined),
+      ),
+  },
+  {
     flag: `${POD_SPEC}fieldref`,
     field: "env with fieldRef or resourceFieldRef",
+    allowedWillDo: true,
     used: (pod) =>
       pod.containers.some((container) =>
         (container.env ?? []).some(
@@ -108,8 +120,9 @@ export const FEATURES: readonly FeatureUse[] = [
     used: (pod) =>
       pod.containers.length > 1 &&
       pod.containers.some(
-        ({ ports, readinessProbe, livenessProbe }) =>
-          (ports?.length ?? 0) === 0 && (readinessProbe ?? livenessProbe) !== undefined,
+        ({ ports, readinessProbe, livenessProbe, startupProbe }) =>
+          (ports?.length ?? 0) === 0 &&
+          (readinessProbe ?? livenessProbe ?? startupProbe) !== undefined,
       ),
   },
 ];
@@ -122,10 +135,19 @@ export function featuresOff(
   return FEATURES.filter((feature) => feature.used(pod) && !isAllowed(features, feature));
 }
 
-/** `enabled` and `allowed`, in any case, are on. */
-function isAllowed(features: ConfigMapData, { flag, shippedOn }: FeatureUse): boolean {
+/** Whether the flag, in any case, lets it through. */
+function isAllowed(
+  features: ConfigMapData,
+  { flag, shippedOn, allowedWillDo }: FeatureUse,
+): boolean {
   const value = (features[flag] ?? (shippedOn === true ? "enabled" : "disabled")).toLowerCase();
-  return value === "enabled" || value === "allowed";
+  return value === "enabled" || (value === "allowed" && allowedWillDo === true);
+}
+
+/** Those that run first, too: their type leaves open what the CRD leaves open. */
+export function allContainers(pod: KnativeServicePodSpec): readonly KnativeServiceContainer[] {
+  const first = (pod.initContainers ?? []) as unknown as readonly KnativeServiceContainer[];
+  return [...first, ...pod.containers];
 }
 
 function volumes(

@@ -39,6 +39,14 @@ const USES: Readonly<Record<string, object>> = {
   "kubernetes.podspec-persistent-volume-write": {
     volumes: [{ name: "v", persistentVolumeClaim: { claimName: "c" } }],
   },
+  "kubernetes.podspec-volumes-mount-propagation": {
+    containers: [
+      {
+        ...server,
+        volumeMounts: [{ name: "v", mountPath: "/v", mountPropagation: "HostToContainer" }],
+      },
+    ],
+  },
   "kubernetes.podspec-fieldref": {
     containers: [
       { ...server, env: [{ name: "A", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } }] },
@@ -51,10 +59,14 @@ const USES: Readonly<Record<string, object>> = {
   "multi-container-probing": {
     containers: [
       { ...server, ports: [{ containerPort: 8080 }] },
-      { ...server, name: "sidecar", livenessProbe: { exec: { command: ["true"] } } },
+      { ...server, name: "sidecar", startupProbe: { exec: { command: ["true"] } } },
     ],
   },
 };
+/** Flags that Knative wants to be `enabled` (its k8s_validation.go); `allowed` is no more than off. */
+const VALIDATED =
+  /^multi-container|addcapabilities$|podspec-(volumes|persistent-volume|init-containers)/;
+
 /** A flag whose use needs another one as well. */
 const IMPLIES: Readonly<Record<string, string>> = {
   "kubernetes.podspec-persistent-volume-write": "kubernetes.podspec-persistent-volume-claim",
@@ -82,7 +94,9 @@ describe("features of Knative", () => {
       const wanted = [flag, ...(implied === undefined ? [] : [implied])].toSorted();
       assert.deepEqual(off(fields, allOff).toSorted(), wanted);
       assert.deepEqual(off(fields, { ...allOff, ...on(wanted, "enabled") }), []);
-      assert.deepEqual(off(fields, { ...allOff, ...on(wanted, "Allowed") }), []);
+      const allowed = off(fields, { ...allOff, ...on(wanted, "Allowed") });
+      const validated = VALIDATED.test(flag);
+      assert.deepEqual(allowed.toSorted(), validated ? wanted : []);
       assert.deepEqual(off({}, allOff), []);
     });
   }

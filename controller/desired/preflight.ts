@@ -5,8 +5,9 @@
  */
 import type { KnativeService, KnativeServicePodSpec } from "../api/knative-service.gen.ts";
 import type { ComponentName } from "../api/names.ts";
+import { autoscalingValues } from "./autoscaling-values.ts";
 import { isExtended } from "./extended-resources.ts";
-import { featuresOff } from "./features.ts";
+import { allContainers, featuresOff } from "./features.ts";
 import { type ClusterFacts, parseDurationSeconds } from "./facts.ts";
 import { hostName, longLabel } from "./host-names.ts";
 import type { Refusal } from "./refusal.ts";
@@ -28,6 +29,8 @@ interface Subject {
   readonly facts: ClusterFacts;
   /** Fields that the user did not write, and what brought them. */
   readonly brought: Readonly<Record<string, string>>;
+  /** Tags that its traffic may come to have beside those that it has. */
+  readonly tags: readonly string[];
 }
 
 interface Check {
@@ -63,7 +66,7 @@ export function preflight(
   component: ComponentName,
   service: KnativeService,
   facts: ClusterFacts,
-  brought: Subject["brought"] = {},
+  { brought = {}, tags = [] }: Partial<Pick<Subject, "brought" | "tags">> = {},
 ): Preflight {
   const template = service.spec?.template;
   const pod = template?.spec;
@@ -71,7 +74,7 @@ export function preflight(
     return { warnings: [] };
   }
   const annotations = template?.metadata?.annotations ?? {};
-  const subject = { at: `spec.${component}`, service, pod, annotations, facts, brought };
+  const subject = { at: `spec.${component}`, service, pod, annotations, facts, brought, tags };
   const found = CHECKS.flatMap(({ reason, refuses, finds }) => {
     const message = finds(subject);
     return message === undefined ? [] : [{ reason, message, refuses }];
@@ -117,8 +120,11 @@ function timeoutOver({ at, pod, facts }: Subject): string | undefined {
 
 function scaleOver({ at, annotations, facts }: Subject): string | undefined {
   const limit = facts.autoscaler?.maxScaleLimit ?? 0;
-  const maxScale = Number(annotations["autoscaling.knative.dev/max-scale"] ?? 0);
-  if (limit === 0 || (maxScale > 0 && maxScale <= limit)) {
+  const stated = autoscalingValues(annotations)["max-scale"];
+  const maxScale = Number(stated ?? 0);
+  // Without a word of the user's the cluster's own default counts, which Knative keeps within the
+  // limit.
+  if (limit === 0 || stated === undefined || (maxScale > 0 && maxScale <= limit)) {
     return undefined;
   }
   const fix = { "max-scale-limit": String(maxScale) };
@@ -157,13 +163,13 @@ function zeroInitialScaleForbidden({ annotations, facts }: Subject): string | un
     : undefined;
 }
 
-function hostNameTooLong({ service, facts }: Subject): string | undefined {
+function hostNameTooLong({ service, facts, tags: later }: Subject): string | undefined {
   const { network } = facts;
   const { name, namespace } = service.metadata ?? {};
   if (network === undefined || name === undefined || namespace === undefined) {
     return undefined;
   }
-  const tags = (service.spec?.traffic ?? []).flatMap(({ tag }) => tag ?? []);
+  const tags = [...(service.spec?.traffic ?? []).flatMap(({ tag }) => tag ?? []), ...later];
   for (const tag of [undefined, ...tags]) {
     const host = hostName({ name, namespace, ...(tag === undefined ? {} : { tag }) }, network);
     const label = host === undefined ? undefined : longLabel(host);
@@ -234,7 +240,7 @@ function localImage({ pod, facts }: Subject): string | undefined {
   if (skipped === undefined) {
     return undefined;
   }
-  for (const { image = "" } of pod.containers) {
+  for (const { image = "" } of allContainers(pod)) {
     const registry = LOCAL_REGISTRY.exec(image)?.[0].slice(0, -1);
     if (registry !== undefined && !image.includes("@sha256:") && !skipped.includes(registry)) {
       const fix = { "registries-skipping-tag-resolving": [...skipped, registry].join(",") };

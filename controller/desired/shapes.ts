@@ -60,6 +60,19 @@ const ITEMS: Shape = [fields("key path mode")];
 const FIELD_REF: Shape = fields("apiVersion fieldPath");
 const RESOURCE_FIELD_REF: Shape = fields("containerName resource divisor");
 
+/** Of core/v1 PersistentVolumeClaimTemplate. */
+const CLAIM_TEMPLATE: Shape = {
+  metadata: { labels: MAP, annotations: MAP },
+  spec: {
+    ...fields("storageClassName volumeMode volumeName volumeAttributesClassName"),
+    accessModes: [true],
+    resources: { requests: MAP, limits: MAP },
+    selector: LABEL_SELECTOR,
+    dataSource: fields("apiGroup kind name"),
+    dataSourceRef: fields("apiGroup kind name namespace"),
+  },
+};
+
 export const VOLUMES: Shape = [
   {
     name: true,
@@ -83,6 +96,7 @@ export const VOLUMES: Shape = [
     },
     persistentVolumeClaim: fields("claimName readOnly"),
     hostPath: fields("path type"),
+    ephemeral: { volumeClaimTemplate: CLAIM_TEMPLATE },
     csi: {
       ...fields("driver fsType readOnly"),
       volumeAttributes: MAP,
