@@ -40,7 +40,7 @@ export interface PredictorSpec {
    */
   readonly scaleMetric?: ("concurrency" | "rps" | "cpu" | "memory")
   /**
-   * Load of one pod that the autoscaler aims at, in units of scaleMetric. Default: Knative's (100 requests in flight, or 200 a second).
+   * Load of one pod that the autoscaler aims at, in units of scaleMetric. Default: containerConcurrency where that is set, else Knative's (100 requests in flight, or 200 a second).
    */
   readonly scaleTarget?: number
   /**
@@ -993,7 +993,7 @@ export interface TransformerSpec {
    */
   readonly scaleMetric?: ("concurrency" | "rps" | "cpu" | "memory")
   /**
-   * Load of one pod that the autoscaler aims at, in units of scaleMetric. Default: Knative's (100 requests in flight, or 200 a second).
+   * Load of one pod that the autoscaler aims at, in units of scaleMetric. Default: containerConcurrency where that is set, else Knative's (100 requests in flight, or 200 a second).
    */
   readonly scaleTarget?: number
   /**
@@ -1226,7 +1226,7 @@ export interface ExplainerSpec {
    */
   readonly scaleMetric?: ("concurrency" | "rps" | "cpu" | "memory")
   /**
-   * Load of one pod that the autoscaler aims at, in units of scaleMetric. Default: Knative's (100 requests in flight, or 200 a second).
+   * Load of one pod that the autoscaler aims at, in units of scaleMetric. Default: containerConcurrency where that is set, else Knative's (100 requests in flight, or 200 a second).
    */
   readonly scaleTarget?: number
   /**

@@ -19,6 +19,7 @@ import {
 } from "../api/names.ts";
 import type { ObjectMeta } from "../cluster.ts";
 import { autoscalingAnnotations } from "./autoscaling.ts";
+import { autoscalingValues } from "./autoscaling-values.ts";
 import { serviceAnnotations, serviceLabels, templateAnnotations } from "./propagation.ts";
 import { hasTagRouting } from "./metadata.ts";
 import { tagged, type Traffic } from "./traffic.ts";
@@ -36,6 +37,8 @@ export type ComponentExtension = Pick<
   | "labels"
   | "annotations"
 >;
+
+type Strings = Readonly<Record<string, string>>;
 
 export interface ComponentRequest {
   readonly component: ComponentName;
@@ -65,11 +68,8 @@ export function componentService(
 ): KnativeService {
   const { metadata } = isvc;
   const { component, extension } = request;
-  const annotations = {
-    ...request.annotations,
-    ...templateAnnotations(metadata),
-    ...extension.annotations,
-  };
+  const stated = { ...templateAnnotations(metadata), ...extension.annotations };
+  const annotations = { ...unstated(request.annotations, stated), ...stated };
   const labels = {
     [LABEL_INFERENCE_SERVICE]: metadata.name,
     [LABEL_COMPONENT]: component,
@@ -99,6 +99,17 @@ export function componentService(
       traffic: tagged(request.traffic, hasTagRouting(metadata)),
     },
   };
+}
+
+/** Those of `annotations` whose meaning the user has not stated, in whichever spelling. */
+function unstated(annotations: Strings = {}, stated: Strings): Strings {
+  const values = autoscalingValues(stated);
+  return Object.fromEntries(
+    Object.entries(annotations).filter(
+      ([key]) =>
+        !Object.keys(autoscalingValues({ [key]: "" })).some((name) => Object.hasOwn(values, name)),
+    ),
+  );
 }
 
 function childMetadata(owner: InferenceService, name: string): ObjectMeta {

@@ -17,7 +17,6 @@ export interface Effective {
 /** Knative's own defaults: key in config-autoscaler, and value where that has none. */
 const DEFAULTS: Readonly<Record<string, readonly [key: string, value: string]>> = {
   window: ["stable-window", "60s"],
-  "target-utilization-percentage": ["container-concurrency-target-percentage", "70"],
   "target-burst-capacity": ["target-burst-capacity", "211"],
   "initial-scale": ["initial-scale", "1"],
   "scale-down-delay": ["scale-down-delay", "0s"],
@@ -30,6 +29,12 @@ const TARGETS: Readonly<Record<string, readonly [key: string, value: string]>> =
   rps: ["requests-per-second-target-default", "200"],
 };
 
+/** Share of the target, by metric; that of requests per second is no setting of Knative's. */
+const UTILIZATIONS: Readonly<Record<string, readonly [key: string, value: string]>> = {
+  concurrency: ["container-concurrency-target-percentage", "70"],
+  rps: ["", "70"],
+};
+
 /** Of `service` as it is to be applied. A default is left out while the cluster's is not known. */
 export function effective(service: KnativeService, facts: ClusterFacts): Effective {
   const template = service.spec?.template;
@@ -38,14 +43,18 @@ export function effective(service: KnativeService, facts: ClusterFacts): Effecti
   const of = (name: string, fallback = DEFAULTS[name]): string | undefined =>
     values[name] ?? clusterValue(facts, fallback);
   const limit = template?.spec?.containerConcurrency ?? 0;
-  const target = targetOf(of("target", lookup(TARGETS, metric)), metric, limit);
+  const target = targetOf(values["target"], metric, limit) ?? of("target", lookup(TARGETS, metric));
+  const utilization = percentOf(clusterValue(facts, lookup(UTILIZATIONS, metric)));
   const timeout = template?.spec?.timeoutSeconds ?? facts.defaults?.timeoutSeconds;
   return {
     autoscaling: {
       ...(values["class"] === undefined ? {} : { class: values["class"] }),
       metric,
       ...numeric("target", target),
-      ...numeric("targetUtilizationPercentage", of("target-utilization-percentage")),
+      ...numeric(
+        "targetUtilizationPercentage",
+        values["target-utilization-percentage"] ?? utilization,
+      ),
       ...numeric("targetBurstCapacity", of("target-burst-capacity")),
       ...numeric("minScale", values["min-scale"]),
       ...numeric("maxScale", of("max-scale")),
@@ -59,11 +68,21 @@ export function effective(service: KnativeService, facts: ClusterFacts): Effecti
   };
 }
 
-/** The hard limit of a pod bounds what can be aimed at (resources/target.go). */
-function targetOf(value: string | undefined, metric: string, limit: number): string | undefined {
-  return value === undefined || metric !== "concurrency" || limit === 0
-    ? value
-    : String(Math.min(Number(value), limit));
+/**
+ * The hard limit of a pod bounds what can be aimed at, and is what is aimed at when nothing is
+ * stated (knative.dev/serving pkg/reconciler/autoscaling/resources/target.go).
+ */
+function targetOf(stated: string | undefined, metric: string, limit: number): string | undefined {
+  return metric !== "concurrency" || limit === 0
+    ? stated
+    : String(Math.min(Number(stated ?? limit), limit));
+}
+
+/** The cluster may write it as a part of 1. */
+function percentOf(value: string | undefined): string | undefined {
+  return value !== undefined && Number(value) <= 1
+    ? String(Math.round(Number(value) * 10_000) / 100)
+    : value;
 }
 
 function clusterValue(
