@@ -28,6 +28,19 @@ function pod(
   return { containers: [{ name: "a", image: "a", resources: { requests } }], ...more };
 }
 
+/** A required node affinity of these terms. */
+function requires(...terms: readonly (readonly object[])[]): Partial<KnativeServicePodSpec> {
+  return {
+    affinity: {
+      nodeAffinity: {
+        requiredDuringSchedulingIgnoredDuringExecution: {
+          nodeSelectorTerms: terms.map((matchExpressions) => ({ matchExpressions })),
+        },
+      },
+    },
+  };
+}
+
 const plain = [node("a", {}), node("b", {}), node("c", {})];
 const taint: Taint = { key: GPU, value: "present", effect: "NoSchedule" };
 
@@ -73,10 +86,89 @@ const rows: readonly {
     says: "0 of 3 nodes offer 9216Mi of memory; the most is 8192Mi",
   },
   {
-    why: "a limit of memory is no request",
+    why: "a limit without a request is a request: Kubernetes makes it one",
     pod: { containers: [{ image: "a", resources: { limits: { memory: "64Gi" } } }] },
     nodes: plain,
+    says: "0 of 3 nodes offer 65536Mi of memory; the most is 8192Mi",
+  },
+  {
+    why: "with a request of its own, a limit asks for nothing",
+    pod: {
+      containers: [
+        { image: "a", resources: { limits: { memory: "64Gi" }, requests: { memory: "1Gi" } } },
+      ],
+    },
+    nodes: plain,
     says: "3 of 3 nodes would do, but what it needs is in use there",
+  },
+  {
+    why: "no node meets the required affinity",
+    pod: pod({}, requires([{ key: "zone", operator: "In", values: ["a", "b"] }])),
+    nodes: plain,
+    says: "0 of 3 nodes meet the required node affinity (zone In a, b)",
+  },
+  {
+    why: "one of several terms will do, and a term without a word never does",
+    pod: pod(
+      {},
+      requires(
+        [],
+        [{ key: "gpu", operator: "Exists" }],
+        [{ key: "gpu", operator: "DoesNotExist" }],
+      ),
+    ),
+    nodes: plain.slice(0, 2),
+    says: "2 of 2 nodes would do, but what it needs is in use there",
+  },
+  {
+    why: "a device here, the affinity there",
+    pod: pod({ [GPU]: "1" }, requires([{ key: "cores", operator: "Gt", values: ["8"] }])),
+    nodes: [node("a", { [GPU]: "1" }, { cores: "4" }), node("b", {}, { cores: "16" })],
+    says: `1 of 2 nodes offer ${GPU} and 1 meet the required node affinity (cores Gt 8), but none does both`,
+  },
+  {
+    why: "every expression of a term counts",
+    pod: pod(
+      {},
+      requires([
+        { key: "zone", operator: "NotIn", values: ["a"] },
+        { key: "cores", operator: "Lt", values: ["8"] },
+      ]),
+    ),
+    nodes: [node("a", {}, { zone: "a", cores: "4" }), node("b", {}, { cores: "16" })],
+    says: "0 of 2 nodes meet the required node affinity (zone NotIn a and cores Lt 8)",
+  },
+  {
+    why: "a node's name is a field",
+    pod: pod(
+      {},
+      {
+        affinity: {
+          nodeAffinity: {
+            requiredDuringSchedulingIgnoredDuringExecution: {
+              nodeSelectorTerms: [
+                { matchFields: [{ key: "metadata.name", operator: "In", values: ["b"] }] },
+              ],
+            },
+          },
+        },
+      },
+    ),
+    nodes: plain,
+    says: "1 of 3 nodes would do, but what it needs is in use there",
+  },
+  {
+    why: "what other pods and volumes have to do with it is not claimed to be known",
+    pod: pod(
+      {},
+      {
+        affinity: { podAntiAffinity: {} },
+        topologySpreadConstraints: [{}],
+        volumes: [{ name: "v", persistentVolumeClaim: { claimName: "c" } }],
+      },
+    ),
+    nodes: plain,
+    says: "3 of 3 nodes would do, but what it needs is in use there, or its affinity to pods or topologySpreadConstraints or volumes keep it away",
   },
   {
     why: "devices come before what is plentiful",
@@ -94,7 +186,7 @@ const rows: readonly {
     why: "the label is on another node than the device",
     pod: pod({ [GPU]: "1" }, { nodeSelector: { zone: "b" } }),
     nodes: [node("a", { [GPU]: "1" }), node("b", {}, { zone: "b" })],
-    says: `1 of 2 nodes offer ${GPU} and 1 have the labels zone=b, but none has both`,
+    says: `1 of 2 nodes offer ${GPU} and 1 have the labels zone=b, but none does both`,
   },
   {
     why: "a taint is not tolerated",

@@ -6,6 +6,7 @@
 import type { KnativeServicePodSpec } from "../api/knative-service.gen.ts";
 import type { KubeObject } from "../cluster.ts";
 import { isExtended } from "./extended-resources.ts";
+import { meets, requiredTerms, written as writtenTerms } from "./node-affinity.ts";
 import { parseQuantity } from "./quantity.ts";
 
 export interface Taint {
@@ -34,9 +35,21 @@ export function shortage(pod: KnativeServicePodSpec, nodes: readonly Node[]): Sh
     ? { possible: false, message: missing }
     : {
         possible: true,
-        message: `${missing.left} of ${count(nodes)} would do, but what it needs is in use there`,
+        message: `${missing.left} of ${count(nodes)} would do, but what it needs is in use there${unseen(pod)}`,
       };
 }
+
+/** What keeps a pod away as well, and is not to be read from the nodes. */
+function unseen({ affinity = {}, topologySpreadConstraints, volumes = [] }: Wanted): string {
+  const parts = [
+    ...("podAffinity" in affinity || "podAntiAffinity" in affinity ? ["affinity to pods"] : []),
+    ...(topologySpreadConstraints === undefined ? [] : ["topologySpreadConstraints"]),
+    ...(volumes.some((volume) => "persistentVolumeClaim" in volume) ? ["volumes"] : []),
+  ];
+  return parts.length === 0 ? "" : `, or its ${parts.join(" or ")} keep it away`;
+}
+
+type Wanted = Pick<KnativeServicePodSpec, "affinity" | "topologySpreadConstraints" | "volumes">;
 
 function count(nodes: readonly Node[]): string {
   return `${nodes.length} ${nodes.length === 1 ? "node" : "nodes"}`;
@@ -63,16 +76,23 @@ function unmet(
   if (absent.length > 0) {
     return `0 of ${all} have the label ${absent.map(written).join(" and ")}`;
   }
+  const terms = requiredTerms(pod.affinity);
+  if (terms !== undefined && !nodes.some((node) => meets(node, terms))) {
+    return `0 of ${all} meet the required node affinity (${writtenTerms(terms)})`;
+  }
   const offering = nodes.filter((node) => demand.every((want) => offers(node, want)));
-  const matching = nodes.filter((node) => labels.every((label) => hasLabel(node, label)));
+  const matching = nodes.filter(
+    (node) => labels.every((label) => hasLabel(node, label)) && meets(node, terms),
+  );
   const both = offering.filter((node) => matching.includes(node));
   if (both.length === 0) {
     const what = demand.filter(([resource]) => isExtended(resource)).map(([resource]) => resource);
     const offered = what.length === 0 ? "the resources" : what.join(" and ");
-    return (
-      `${offering.length} of ${all} offer ${offered} and ${matching.length} have the labels ` +
-      `${labels.map(written).join(" and ")}, but none has both`
-    );
+    const wanted = [
+      ...(labels.length === 0 ? [] : [`have the labels ${labels.map(written).join(" and ")}`]),
+      ...(terms === undefined ? [] : [`meet the required node affinity (${writtenTerms(terms)})`]),
+    ].join(" and ");
+    return `${offering.length} of ${all} offer ${offered} and ${matching.length} ${wanted}, but none does both`;
   }
   const blocking = both.map((node) => blockingTaint(node, pod)).filter((taint) => taint);
   if (blocking.length === both.length) {
@@ -84,7 +104,10 @@ function unmet(
 
 type Demand = readonly (readonly [resource: string, amount: number])[];
 
-/** Sums over containers; devices first, since they are what is scarce. */
+/**
+ * Sums over containers; devices first, since they are what is scarce. A limit without a request is
+ * a request as well: Kubernetes makes it one.
+ */
 function demandOf(pod: KnativeServicePodSpec): Demand {
   const sums = new Map<string, number>();
   for (const { resources } of pod.containers) {
@@ -92,9 +115,7 @@ function demandOf(pod: KnativeServicePodSpec): Demand {
       ...resources?.limits,
       ...resources?.requests,
     })) {
-      const isRequested = resources?.requests?.[resource] !== undefined || isExtended(resource);
-      const amount = isRequested ? (parseQuantity(quantity) ?? 0) : 0;
-      sums.set(resource, (sums.get(resource) ?? 0) + amount);
+      sums.set(resource, (sums.get(resource) ?? 0) + (parseQuantity(quantity) ?? 0));
     }
   }
   return [...sums]
