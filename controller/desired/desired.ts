@@ -16,6 +16,7 @@ import { effective, type Effective } from "./effective.ts";
 import { deviceFault } from "./extended-resources.ts";
 import type { ClusterFacts } from "./facts.ts";
 import { checkMetadata, idleAnnotations, isStopped } from "./metadata.ts";
+import { withoutNulls } from "./nulls.ts";
 import { predictorRequest } from "./predictor.ts";
 import { preflight } from "./preflight.ts";
 import { recreateForbidden } from "./recreate.ts";
@@ -53,8 +54,10 @@ export interface Desired {
  * @throws never for an object that the CRD's schema admits; anything else is a bug and fails this
  * key alone.
  */
-export function desired(input: DesiredInput): Desired | Refusal {
-  const { isvc, facts, minReplicas = 0 } = input;
+export function desired(given: DesiredInput): Desired | Refusal {
+  const isvc = { ...given.isvc, spec: withoutNulls(given.isvc.spec) };
+  const input = { ...given, isvc };
+  const { facts, minReplicas = 0 } = input;
   if (isStopped(isvc.metadata)) {
     // Whatever the spec says: who wants it stopped must not be told to correct it first.
     return { services: {}, effective: {}, warnings: [], stopped: true };

@@ -96,10 +96,10 @@ function checkModel({ field, model }: NamedModel, predictor: PredictorSpec): Ref
   const path = `spec.predictor.${field}`;
   const { storageUris } = predictor;
   return (
-    (field === "model" ? undefined : checkFramework(predictor[field], path)) ??
     unsupported(model, path, ["model"]) ??
     unsupported(model.storage, `${path}.storage`, ["storage"]) ??
     checkContainer(containerOf(model), path, true) ??
+    (field === "model" ? undefined : checkFramework(predictor[field], path)) ??
     ([model.storageUri, model.storage, storageUris].filter(Boolean).length > 1
       ? {
           reason: "InvalidSpec",
@@ -121,7 +121,7 @@ const OWN_VARIABLES: readonly string[] = [
 /** What the schema leaves open in a format's own field. */
 function checkFramework(extension: object | undefined, path: string): Refusal | undefined {
   const { env } = (extension ?? {}) as Pick<ModelSpec, "env">;
-  const own = Array.isArray(env) ? env.find(({ name }) => OWN_VARIABLES.includes(name)) : undefined;
+  const own = env?.find(({ name }) => OWN_VARIABLES.includes(name));
   return own === undefined
     ? unsupported(extension, path, ["framework"])
     : {

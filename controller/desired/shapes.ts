@@ -176,7 +176,11 @@ export function misfit(
   }
   if (isListShape(shape)) {
     return Array.isArray(value)
-      ? first(value, (item: unknown, at) => misfit(shape[0], item, `${path}[${at}]`))
+      ? first(value, (item: unknown, at) =>
+          item === null
+            ? { path: `${path}[${at}]`, known: ["what is not empty"] }
+            : misfit(shape[0], item, `${path}[${at}]`),
+        )
       : { path, known: ["a list"] };
   }
   if (typeof value !== "object" || Array.isArray(value)) {
