@@ -121,6 +121,38 @@ describe("parseManifests", () => {
       faults: ["isvc.yaml:3:1: metadata.name is missing"],
     },
     {
+      why: "a name that the definition would refuse",
+      text: GOOD.replace("{name: iris}", "{name: iris.v1}"),
+      faults: [
+        'isvc.yaml:3:18: metadata.name "iris.v1" must start with a letter and consist of lower-case letters, digits and "-"',
+      ],
+    },
+    {
+      why: "labels and annotations that are no texts",
+      text: GOOD.replace("{name: iris}", "{name: iris, labels: {tier: 1}, annotations: [a]}"),
+      faults: [
+        "isvc.yaml:3:39: metadata.labels.tier must be a string, not 1: put it in quotes",
+        "isvc.yaml:3:43: metadata.annotations must be a mapping",
+      ],
+    },
+    {
+      why: "a word that every object knows, for a field",
+      text: GOOD.replace("{name: onnx}", "{name: onnx, toString: 17}"),
+      faults: [
+        "isvc.yaml:8:33: spec.predictor.model.modelFormat.toString is no known field; known here: name, version",
+      ],
+    },
+    {
+      why: "what must not be empty, and what is no quantity",
+      text: `${HEAD}spec:\n  predictor:\n    containers: []\n    rollout: {steps: [{percent: 10, duration: 1m}], gate: {}}\n    model: {modelFormat: {name: onnx}, resources: {limits: {memory: lots, cpu: 0.5}}}\n`,
+      faults: [
+        "isvc.yaml:6:5: spec.predictor.containers must not be empty",
+        "isvc.yaml:7:53: spec.predictor.rollout.gate must not be empty",
+        'isvc.yaml:8:69: spec.predictor.model.resources.limits.memory must be a quantity such as 2 or "500m", not "lots"',
+        'isvc.yaml:8:80: spec.predictor.model.resources.limits.cpu must be a quantity such as 2 or "500m", not 0.5',
+      ],
+    },
+    {
       why: "broken YAML",
       text: "kind: [InferenceService\nspec: x\n",
       faults: [

@@ -2,6 +2,7 @@
 import { LineCounter, isMap, isScalar, parseAllDocuments, type Document } from "yaml";
 import type { InferenceService } from "../api/inferenceservice.gen.ts";
 import type { ServingRuntime } from "../api/servingruntime.gen.ts";
+import { metadataFaults } from "./metadata-faults.ts";
 import { dotted, schemaFaults, type FieldPath, type Schema } from "./schema.ts";
 
 /** An InferenceService and the way back to where it stands. */
@@ -112,7 +113,10 @@ function readObject(value: unknown, reading: Reading): void {
     faults.push(`${where(["metadata"])}: metadata.name is missing`);
     return;
   }
-  const wrong = schemaFaults(schema, value);
+  const wrong = [
+    ...metadataFaults(metadata as Readonly<Record<string, unknown>>),
+    ...schemaFaults(schema, value),
+  ];
   faults.push(...wrong.map((fault) => `${where(fault.path, fault.ofKey)}: ${fault.message}`));
   if (wrong.length === 0) {
     manifests.push({ isvc: value as InferenceService, where });

@@ -17,7 +17,9 @@ export interface Schema {
   readonly maximum?: number;
   readonly minLength?: number;
   readonly maxLength?: number;
+  readonly minItems?: number;
   readonly maxItems?: number;
+  readonly minProperties?: number;
   readonly maxProperties?: number;
   readonly pattern?: string;
   readonly "x-kubernetes-int-or-string"?: boolean;
@@ -37,7 +39,7 @@ export interface Fault {
 /** All faults of `value`, in the order of its fields. */
 export function schemaFaults(schema: Schema, value: unknown, path: FieldPath = []): Fault[] {
   if (schema["x-kubernetes-int-or-string"] === true) {
-    return typeof value === "string" || Number.isInteger(value)
+    return isQuantity(schema, value)
       ? []
       : [
           fault(
@@ -58,6 +60,13 @@ export function schemaFaults(schema: Schema, value: unknown, path: FieldPath = [
     return objectFaults(schema, value as Readonly<Record<string, unknown>>, path);
   }
   return scalarFault(schema, value, path);
+}
+
+/** As the API server has it: the pattern is for texts, the bound for numbers. */
+function isQuantity({ pattern, minimum = -Infinity }: Schema, value: unknown): boolean {
+  return typeof value === "string"
+    ? pattern === undefined || new RegExp(pattern, "u").test(value)
+    : Number.isInteger(value) && Number(value) >= minimum;
 }
 
 /** `spec.predictor.model.env[2].name`. */
@@ -96,6 +105,9 @@ function arrayFaults(schema: Schema, value: readonly unknown[], path: FieldPath)
   if (schema.maxItems !== undefined && value.length > schema.maxItems) {
     return [fault(path, `${dotted(path)} has ${value.length} entries; at most ${schema.maxItems}`)];
   }
+  if (value.length < (schema.minItems ?? 0)) {
+    return [fault(path, `${dotted(path)} must not be empty`)];
+  }
   const { items } = schema;
   return items === undefined
     ? []
@@ -108,6 +120,15 @@ function objectFaults(
   path: FieldPath,
 ): Fault[] {
   const faults: Fault[] = [];
+  const count = Object.keys(value).length;
+  if (count < (schema.minProperties ?? 0)) {
+    faults.push(fault(path, `${dotted(path)} must not be empty`));
+  }
+  if (count > (schema.maxProperties ?? Infinity)) {
+    faults.push(
+      fault(path, `${dotted(path)} has ${count} entries; at most ${schema.maxProperties}`),
+    );
+  }
   for (const name of schema.required ?? []) {
     if (!Object.hasOwn(value, name)) {
       faults.push(fault(path, `${dotted([...path, name])} is missing`));

@@ -339,6 +339,11 @@ export const RULE_ROWS: readonly RuleRow[] = [
     refusal: OWN_ENV,
     why: `${name} follows from the spec`,
   })),
+  ...[{ memory: "-1Gi" }, { "nvidia.com/gpu": -1 }].map((limits) => ({
+    predictor: withModel({ resources: { limits } }),
+    refusal: "spec.predictor.model.resources.limits",
+    why: `${JSON.stringify(limits)} is less than nothing`,
+  })),
   { predictor: withModel({ env: [{ name: "EMPTY" }] }), why: "a variable may be empty" },
   {
     predictor: withModel({ env: [{ name: "A", value: "x", valueFrom: { secretKeyRef: keyRef } }] }),

@@ -17,6 +17,7 @@ import { selectRuntime } from "../../desired/runtimes.ts";
 import { builtIns } from "../../runtimes.ts";
 import { NOMINAL_ROOT } from "../installation.ts";
 import type { ScalePolicy } from "./autoscale.ts";
+import { nameFaults } from "../metadata-faults.ts";
 import type { FieldPath } from "../schema.ts";
 
 /** One service, with every default resolved. */
@@ -145,15 +146,6 @@ function planTarget(isvc: InferenceService): Pick<ScalePolicy, "metric" | "targe
   const hard = containerConcurrency === 0 ? Infinity : containerConcurrency;
   const soft = scaleTarget ?? (containerConcurrency === 0 ? TARGET.concurrency : hard);
   return { metric: "concurrency", target: Math.min(soft, hard) * UTILISATION };
-}
-
-function nameFaults(name: string): PlanFault[] {
-  if (!/^[a-z]([-a-z0-9]*[a-z0-9])?$/.test(name)) {
-    const message = `metadata.name "${name}" must start with a letter and consist of lower-case letters, digits and "-"`;
-    return [{ path: ["metadata", "name"], message }];
-  }
-  const message = `metadata.name has ${name.length} characters; at most 46`;
-  return name.length > 46 ? [{ path: ["metadata", "name"], message }] : [];
 }
 
 function predictorFaults(isvc: InferenceService): PlanFault[] {
