@@ -7,6 +7,7 @@ import { mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path";
 
 import { bundle } from "../bundle/bundle.ts";
+import { nodeArguments } from "../bundle/programs.ts";
 import { withLock } from "../go/lock.ts";
 import { makeAppFolder, readEntries } from "./app-folder.ts";
 import type { ProgramName } from "./app-folder.ts";
@@ -82,11 +83,16 @@ async function buildImage(
   return { image, tar, bytes: sizes.reduce((sum, size) => sum + size, 0) };
 }
 
+/** What a container runs; the Dockerfiles say the same. */
+export function entrypointOf(program: ProgramName): readonly string[] {
+  return ["/opt/pilotlight/node", ...nodeArguments(`${program}.cjs`, "/opt/pilotlight")];
+}
+
 function settingsOf(program: ProgramName, version: string): ImageSettings {
   return {
     title: `pilotlight-${program}`,
     version,
-    entrypoint: ["/opt/pilotlight/node", `/opt/pilotlight/${program}.cjs`],
+    entrypoint: entrypointOf(program),
     env: {
       PATH: "/usr/local/bin:/usr/bin:/bin",
       NODE_ENV: "production",

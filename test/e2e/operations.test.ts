@@ -11,6 +11,7 @@ import type { KnativeService } from "../../controller/api/knative-service.gen.ts
 import type { KubeObject } from "../../controller/cluster.ts";
 import { readAudit } from "../../hack/cluster/audit.ts";
 import { SYSTEM_NAMESPACE } from "../../hack/cluster/pilotlight.ts";
+import { entrypointOf } from "../../hack/image/build.ts";
 import { world, type World } from "./world.ts";
 
 const namespace = "e2e-operations";
@@ -34,7 +35,7 @@ async function controllerPids(pods: readonly string[]): Promise<readonly number[
   const found: number[] = [];
   for (const entry of await readdir("/proc")) {
     const words = await readFile(`/proc/${entry}/cmdline`, "utf8").catch(() => "");
-    if (!words.startsWith("/opt/pilotlight/node\0/opt/pilotlight/controller.cjs")) {
+    if (!words.startsWith(entrypointOf("controller").join("\0"))) {
       continue;
     }
     const environment = (await readFile(`/proc/${entry}/environ`, "utf8")).split("\0");
