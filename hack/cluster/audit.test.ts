@@ -10,6 +10,7 @@ const LINE = JSON.stringify({
   objectRef: { resource: "services", namespace: "default", name: "iris", subresource: "status" },
   responseStatus: { code: 200 },
   requestReceivedTimestamp: "2026-03-04T05:06:07.000000Z",
+  stageTimestamp: "2026-03-04T05:06:07.500000Z",
 });
 
 describe("parseAudit", () => {
@@ -25,6 +26,7 @@ describe("parseAudit", () => {
         name: "iris",
         code: 200,
         at: "2026-03-04T05:06:07.000000Z",
+        answeredAt: "2026-03-04T05:06:07.500000Z",
       },
     ]);
   });

@@ -11,7 +11,10 @@ export interface AuditedWrite {
   readonly name: string | undefined;
   /** HTTP status of the answer. */
   readonly code: number;
+  /** When the request came, RFC 3339. */
   readonly at: string;
+  /** When it was answered. */
+  readonly answeredAt: string;
 }
 
 interface AuditEvent {
@@ -26,6 +29,7 @@ interface AuditEvent {
   };
   readonly responseStatus?: { readonly code?: number };
   readonly requestReceivedTimestamp: string;
+  readonly stageTimestamp: string;
 }
 
 /** The writes in the text of an audit log; a last line that is still being written is left out. */
@@ -46,6 +50,7 @@ export function parseAudit(text: string): AuditedWrite[] {
         name: event.objectRef?.name,
         code: event.responseStatus?.code ?? 0,
         at: event.requestReceivedTimestamp,
+        answeredAt: event.stageTimestamp,
       };
     });
 }

@@ -21,14 +21,15 @@ const MAIN = join(import.meta.dirname, "../../controller/main.ts");
 const LOG_LINES_MAX = 1000;
 
 /**
- * Starts controller/main.ts; resolves when its endpoints listen. `env` overrides the settings of
- * the test.
+ * Starts controller/main.ts, or what `args` of Node name; resolves when its endpoints listen. `env`
+ * overrides the settings of the test.
  */
 export async function startController(
   kubeconfig: string,
   env: Readonly<Record<string, string>> = {},
+  args: readonly string[] = [MAIN],
 ): Promise<ControllerProcess> {
-  const child = spawn(process.execPath, [MAIN], {
+  const child = spawn(process.execPath, args, {
     stdio: ["ignore", "pipe", "inherit"],
     env: {
       ...process.env,

@@ -1,0 +1,105 @@
+/** The InferenceServices of the benchmark, and the bare writer: what is done without deciding. */
+import { join } from "node:path";
+import { INFERENCE_SERVICE, KNATIVE_SERVICE } from "../../../controller/api/kinds.ts";
+import type { KubeObject } from "../../../controller/cluster.ts";
+import { objectPath } from "../../../controller/kube/paths.ts";
+import { CRD, NAMESPACE, readObjects, type Kube } from "../../../test/support/kube.ts";
+import { ensureModuleSource } from "../../go/build.ts";
+import { SERVING_VERSION } from "../../go/modules.ts";
+
+const root = join(import.meta.dirname, "../../..");
+/** As many as the controller has workers. */
+const WORKERS = 8;
+
+export const OURS = "default";
+export const BARE = "bare";
+
+/** The definitions of our kinds and Knative's, and the namespaces. */
+export async function install(client: Kube): Promise<void> {
+  const knative = await ensureModuleSource("knative.dev/serving", SERVING_VERSION);
+  const files = [
+    ...["inferenceservice", "servingruntime", "clusterservingruntime"].map((name) =>
+      join(root, `crds/${name}.yaml`),
+    ),
+    ...["service", "revision"].map((name) =>
+      join(knative, `config/core/300-resources/${name}.yaml`),
+    ),
+  ];
+  for (const file of files) {
+    for (const definition of await readObjects(file)) await client.apply(CRD, definition);
+  }
+  for (const name of ["knative-serving", BARE]) {
+    await client.apply(NAMESPACE, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+  }
+  for (const kind of [INFERENCE_SERVICE, KNATIVE_SERVICE]) {
+    await client.until(`${kind.plural} are served`, () => client.list(kind, OURS));
+  }
+}
+
+export function nameOf(index: number): string {
+  return `m-${index}`;
+}
+
+/** Runs `work` for 0 … count - 1, as many at once as the controller would. */
+export async function forAll(
+  count: number,
+  work: (index: number) => Promise<unknown>,
+): Promise<void> {
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    for (let index = next++; index < count; index = next++) await work(index);
+  };
+  await Promise.all(Array.from({ length: WORKERS }, worker));
+}
+
+/** Makes the InferenceService, or edits it: `minReplicas` reaches the Knative Service. */
+export async function applyOne(
+  client: Kube,
+  namespace: string,
+  name: string,
+  minReplicas: number,
+): Promise<void> {
+  const { apiVersion, kind } = INFERENCE_SERVICE;
+  const model = { modelFormat: { name: "onnx" }, storageUri: "s3://models/iris/" };
+  await client.apply(INFERENCE_SERVICE, {
+    apiVersion,
+    kind,
+    metadata: { name, namespace },
+    spec: { predictor: { minReplicas, model } },
+  } as KubeObject);
+}
+
+/** An annotation that concerns nobody here. */
+export async function annotate(client: Kube, namespace: string, name: string): Promise<void> {
+  await client.http.json({
+    method: "PATCH",
+    path: objectPath(INFERENCE_SERVICE, namespace, name),
+    contentType: "application/merge-patch+json",
+    body: { metadata: { annotations: { "example.com/note": "seen" } } },
+  });
+}
+
+/** A Knative Service like the controller's. */
+export async function writeService(client: Kube, name: string, minReplicas: number): Promise<void> {
+  const container = { name: "kserve-container", image: "dev.local/pilotlight/predictor:test" };
+  const annotations = { "autoscaling.knative.dev/min-scale": String(minReplicas) };
+  await client.apply(KNATIVE_SERVICE, {
+    apiVersion: KNATIVE_SERVICE.apiVersion,
+    kind: KNATIVE_SERVICE.kind,
+    metadata: { name, namespace: BARE },
+    spec: { template: { metadata: { annotations }, spec: { containers: [container] } } },
+  } as KubeObject);
+}
+
+/** A status like the controller's. */
+export async function writeStatus(client: Kube, name: string, generation: number): Promise<void> {
+  const { apiVersion, kind } = INFERENCE_SERVICE;
+  const condition = { type: "Ready", status: "Unknown", reason: "Deploying" };
+  const object = {
+    apiVersion,
+    kind,
+    metadata: { name, namespace: BARE },
+    status: { observedGeneration: generation, conditions: [condition] },
+  };
+  await client.apply(INFERENCE_SERVICE, object, "status");
+}
