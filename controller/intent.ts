@@ -13,7 +13,7 @@ export function stamped<T extends KubeObject>(child: T): T {
   const annotations = {
     ...child.metadata.annotations,
     [ANNOTATION_INTENT]: digestOf(child),
-    ...(template === undefined ? {} : { [ANNOTATION_TEMPLATE]: digestOf(template) }),
+    ...(template === undefined ? {} : { [ANNOTATION_TEMPLATE]: digestOnce(template) }),
   };
   return { ...child, metadata: { ...child.metadata, annotations } };
 }
@@ -25,7 +25,17 @@ function templateOf(child: KubeObject): unknown {
 
 /** What tells one template from another; the revision that comes of it has no other name for it. */
 export function templateDigest(service: KnativeService): string {
-  return digestOf(templateOf(service) ?? null);
+  return digestOnce(templateOf(service) ?? null);
+}
+
+/** By identity: a template is never changed once it is made, and one reconcile asks thrice. */
+const digests = new WeakMap<object, string>();
+
+function digestOnce(template: unknown): string {
+  if (typeof template !== "object" || template === null) return digestOf(template);
+  const digest = digests.get(template) ?? digestOf(template);
+  digests.set(template, digest);
+  return digest;
 }
 
 /**

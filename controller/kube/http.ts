@@ -88,11 +88,11 @@ export function createHttp(options: HttpOptions): KubeHttp {
 
 async function retryingRead(settings: Settings, request: KubeRequest): Promise<unknown> {
   const retries = request.method === "GET" ? (request.retries ?? READ_RETRIES) : 0;
-  const signal = request.signal ?? new AbortController().signal;
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await readJson(settings, request);
     } catch (error) {
+      const signal = request.signal ?? new AbortController().signal;
       const waitMs = retryDelayMs(settings, error, attempt);
       if (attempt >= retries || waitMs === undefined || signal.aborted) throw error;
       await sleep(settings.clock, waitMs, signal);
@@ -136,8 +136,12 @@ async function withDeadline<T>(
 ): Promise<T> {
   const deadlineMs = request.deadlineMs ?? settings.deadlineMs;
   const controller = new AbortController();
-  const expired = new DeadlineError(`${callOf(request)}: no answer within ${deadlineMs} ms`);
-  const timer = settings.clock.schedule(() => controller.abort(expired), deadlineMs);
+  let expired: DeadlineError | undefined;
+  const timer = settings.clock.schedule(() => {
+    // Made here: an error takes its stack along, which costs more than the rest of a call.
+    expired = new DeadlineError(`${callOf(request)}: no answer within ${deadlineMs} ms`);
+    controller.abort(expired);
+  }, deadlineMs);
   const signal =
     request.signal === undefined
       ? controller.signal
@@ -152,7 +156,9 @@ async function withDeadline<T>(
   } catch (error) {
     if (error instanceof DecodeError || error instanceof ApiError) controller.abort();
     // No word in time may mean that the peer is gone and that no one told us (F11).
-    if (controller.signal.reason === expired) settings.dispatchers.suspect(scope.dispatcher);
+    if (expired !== undefined && controller.signal.reason === expired) {
+      settings.dispatchers.suspect(scope.dispatcher);
+    }
     throw typedError(request, error, signal);
   } finally {
     timer.cancel();

@@ -104,6 +104,17 @@ describe("Reflector", () => {
     );
   });
 
+  it("I15: keeps what is listed as it keeps what is watched: frozen, without managedFields", async () => {
+    http.answer = () => listBody(10, [widget("a", 5, { managedFields: [{}] })]);
+    await started();
+    await frame("ADDED", widget("b", 11, { managedFields: [{}] }));
+    for (const { metadata } of store.list()) {
+      assert.equal(metadata.managedFields, undefined, metadata.name);
+      assert.ok(Object.isFrozen(metadata), metadata.name);
+    }
+    assert.equal(store.size, 2);
+  });
+
   it("follows adds, updates and deletes", async () => {
     const one = await started();
     await frame("ADDED", widget("b", 11));

@@ -179,7 +179,7 @@ class ReflectorLoop {
 
   /** All pages of one consistent list. Nothing is published before the last page is here (F36). */
   async #pages(): Promise<{ items: readonly KubeObject[]; resourceVersion: string }> {
-    const { http, kind, namespace, labelSelector } = this.#options;
+    const { http, kind, namespace, labelSelector, store } = this.#options;
     const items: KubeObject[] = [];
     let next: string | undefined;
     for (let count = 0; count < PAGES_MAX; count += 1) {
@@ -192,7 +192,8 @@ class ReflectorLoop {
         retries: 0,
       });
       const page = parseListPage(kind, answer);
-      items.push(...page.items);
+      // Page by page: what is not kept need not wait for the last page.
+      items.push(...page.items.map((item) => store.prepare(item)));
       next = page.next;
       if (next === undefined) return { items, resourceVersion: page.resourceVersion };
     }

@@ -73,7 +73,7 @@ export class Store {
   upsert(incoming: KubeObject): readonly Change[] {
     const before = this.#byKey.get(keyOf(incoming));
     if (before !== undefined && !isNewer(versionOf(incoming), versionOf(before))) return [];
-    return this.#put(incoming, before);
+    return this.#put(this.prepare(incoming), before);
   }
 
   /** Takes an object out, unless what is kept is another or a newer one. */
@@ -85,7 +85,16 @@ export class Store {
   }
 
   /**
-   * Makes the cache (or one namespace of it) equal to a complete list, and says what that changed.
+   * The object as it is kept: smaller, and frozen. A list of many pages is held until its last page
+   * has come.
+   */
+  prepare(object: KubeObject): KubeObject {
+    return deepFreeze(this.#transform(object));
+  }
+
+  /**
+   * Makes the cache (or one namespace of it) equal to a complete list of prepared objects, and says
+   * what that changed.
    */
   replace(objects: readonly KubeObject[], namespace?: string): readonly Change[] {
     const changes: Change[] = [];
@@ -104,8 +113,7 @@ export class Store {
     return changes;
   }
 
-  #put(incoming: KubeObject, before: KubeObject | undefined): readonly Change[] {
-    const object = deepFreeze(this.#transform(incoming));
+  #put(object: KubeObject, before: KubeObject | undefined): readonly Change[] {
     if (before === undefined) {
       this.#index(object);
       return [{ type: "added", object }];

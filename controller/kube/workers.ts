@@ -42,7 +42,9 @@ const STALE_POLL_MS_MAX = 1000;
 
 export class Workers {
   readonly #options: WorkersOptions;
-  readonly #abort = new AbortController();
+  /** Of the reconciles that run. Not AbortSignal.any: it leaves weak references behind each time. */
+  readonly #running = new Set<AbortController>();
+  #aborted: Error | undefined;
   /** Key → since when it waits for the cache. */
   readonly #staleSinceMs = new Map<string, number>();
   #active = 0;
@@ -59,7 +61,8 @@ export class Workers {
 
   /** Tells the reconciles that run to end early. */
   abort(reason: Error): void {
-    this.#abort.abort(reason);
+    this.#aborted = reason;
+    for (const running of this.#running) running.abort(reason);
   }
 
   async #work(): Promise<void> {
@@ -103,13 +106,15 @@ export class Workers {
   async #reconcile(key: string): Promise<void> {
     const { clock, metrics, name, reconcileTimeoutMs } = this.#options;
     const startedMs = clock.nowMs();
-    const deadline = new AbortController();
+    const running = new AbortController();
+    this.#running.add(running);
+    if (this.#aborted !== undefined) running.abort(this.#aborted);
     const gaveUp = Promise.withResolvers<void>();
     const timer = clock.schedule(() => {
       metrics.reconcileTimedOut(name);
-      deadline.abort(new Error(`reconcile of ${key} took longer than ${reconcileTimeoutMs} ms`));
+      running.abort(new Error(`reconcile of ${key} took longer than ${reconcileTimeoutMs} ms`));
     }, reconcileTimeoutMs);
-    const signal = AbortSignal.any([deadline.signal, this.#abort.signal]);
+    const { signal } = running;
     const onAbort = (): void => {
       timer.cancel();
       gaveUp.resolve();
@@ -119,6 +124,7 @@ export class Workers {
     const settled = this.#settle(key, signal).then((result) => {
       timer.cancel();
       signal.removeEventListener("abort", onAbort);
+      this.#running.delete(running);
       metrics.reconciled(name, result, clock.nowMs() - startedMs);
       this.#options.queue.done(key);
     });
