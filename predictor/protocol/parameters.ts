@@ -31,3 +31,21 @@ function wholeOf(parameters: JsonObject, name: string): number | undefined {
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
   throw invalid(`parameter ${name} is ${quote(value)}, no whole number`);
 }
+
+const listMax = 10_000;
+
+/**
+ * Throws ServingError `invalid` unless each parameter is a scalar or a list of scalars: a task knows
+ * no others, and what is nested deeper than a stack is long ends whoever copies it.
+ */
+export function checkFlat(parameters: JsonObject): void {
+  for (const [name, value] of Object.entries(parameters)) {
+    const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+    const flat = list.every((each) => typeof each !== "object" || each === null);
+    if (flat && list.length <= listMax) continue;
+    throw invalid(
+      `parameter ${quote(name)} is neither a string, a number or a truth value, nor a list of those ` +
+        `with at most ${listMax} elements`,
+    );
+  }
+}

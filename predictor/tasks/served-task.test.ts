@@ -151,6 +151,22 @@ describe("a model with a task", () => {
       says: /longer than 1000000 characters/,
     },
   ];
+  it("refuses parameters nested beyond all measure, in each protocol, and goes on serving", async () => {
+    const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
+    const parameters = `"parameters": {"top_k": ${deep}}`;
+    const texts = JSON.stringify([column("question", "a"), column("context", "b")]);
+    const v1 = await qa.post(
+      predict,
+      `{"inputs": {"question": "a", "context": "b"}, ${parameters}}`,
+    );
+    const v2 = await qa.post(infer, `{"inputs": ${texts}, ${parameters}}`);
+    for (const { status, text } of [v1, v2]) {
+      assert.equal(status, 400, text);
+      assert.match(text, /parameter \\"top_k\\" is neither .* nor a list of those/);
+    }
+    assert.equal((await qa.post(predict, { inputs: first?.inputs })).status, 200);
+  });
+
   for (const { why, body, says } of refusals) {
     it(`refuses ${why} with 400 and a sentence`, async () => {
       const { status, json } = await qa.post(predict, body);

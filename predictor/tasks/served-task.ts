@@ -8,6 +8,7 @@ import { messageOf, ServingError } from "../errors.ts";
 import { LoadFailed } from "../executor/supervisor.ts";
 import type { TextGenerator } from "../protocol/generate.ts";
 import type { JsonObject } from "../protocol/json.ts";
+import { checkFlat } from "../protocol/parameters.ts";
 import type { Signature } from "../protocol/tensor.ts";
 import { decodeTaskBody, requestsOf } from "./bodies.ts";
 import { selectGraphs, selectTask, TaskLoadFailed } from "./folder.ts";
@@ -32,9 +33,12 @@ export type Answering = { readonly body: Promise<string>; readonly cancel: () =>
 const protocolParameters =
   /^(priority|timeout|headers|content_type|binary_data(_output|_size)?|(sequence|triton)_.*)$/;
 
+/** Throws ServingError `invalid` for values that no task takes. */
 function ownParameters(parameters: JsonObject): JsonObject {
   const own = Object.entries(parameters).filter(([name]) => !protocolParameters.test(name));
-  return Object.fromEntries(own);
+  const kept = Object.fromEntries(own);
+  checkFlat(kept);
+  return kept;
 }
 
 const textTasks: readonly TaskName[] = [
@@ -107,10 +111,11 @@ export class ServedTask {
   /** Tensors in, tensors out: a task in the v2 protocol. */
   submit(work: Work & { readonly parameters?: JsonObject | undefined }): Ticket {
     const { inputs, outputs: tensors } = work;
-    const parameters = ownParameters(work.parameters ?? {});
     const startedAtMs = systemClock.nowMs();
+    let parameters;
     let requests;
     try {
+      parameters = ownParameters(work.parameters ?? {});
       requests = requestsOf(inputs);
     } catch (error) {
       return { result: Promise.reject(error), cancel: () => {} };
@@ -133,6 +138,7 @@ export class ServedTask {
     const decoded = decodeTaskBody(body, taskShapes[this.name], this.#rawNames);
     if (decoded === undefined) return undefined;
     const { requests, parameters, encode } = decoded;
+    checkFlat(parameters);
     const { answered, cancel } = this.#host.ask({ requests, parameters });
     const whole = answered.then((answer) => encode(answer.kind === "json" ? answer.answers : []));
     return { body: whole, cancel };

@@ -5,6 +5,7 @@
 import type { Ticket, Work } from "../../batch/batcher.ts";
 import type { Clock } from "../../batch/port.ts";
 import { messageOf, ServingError } from "../../errors.ts";
+import type { ServingErrorCode } from "../../errors.ts";
 import type { JsonObject } from "../../protocol/json.ts";
 import type { Signature, Tensor } from "../../protocol/tensor.ts";
 import { SupervisedThread } from "../../threads/supervised.ts";
@@ -87,8 +88,10 @@ export class TaskHost {
   /** Asks. The answers reject with ServingError, whatever becomes of the thread. */
   ask({ requests, parameters, tensors, onPiece }: Question): Asked {
     const { promise, resolve, reject } = Promise.withResolvers<Answered>();
-    const refuse = (code: "overloaded" | "not-ready", message: string): Asked => {
-      reject(new ServingError(code, message));
+    // Whoever asked may have gone before it could listen: that must not end the process.
+    promise.catch(() => {});
+    const refuse = (code: ServingErrorCode, message: string, cause?: unknown): Asked => {
+      reject(new ServingError(code, message, cause === undefined ? {} : { cause }));
       return { answered: promise, cancel: () => {} };
     };
     if (!this.ready) return refuse("not-ready", "the task is being restarted");
@@ -96,6 +99,12 @@ export class TaskHost {
       return refuse("overloaded", "too many requests are waiting, try again later");
     }
     const id = this.#nextId++;
+    const stream = onPiece !== undefined;
+    try {
+      this.#thread.post({ type: "ask", id, requests, parameters, stream, tensors });
+    } catch (error) {
+      return refuse("failed", "the question can't be passed on to the task", error);
+    }
     const late = (): void =>
       this.#giveUp(id, new ServingError("deadline", "the inference did not finish in time"));
     this.#asking.set(id, {
@@ -106,8 +115,6 @@ export class TaskHost {
       tickets: new Set(),
       stopTimer: this.#options.clock.after(this.#options.timeoutMs, late),
     });
-    const stream = onPiece !== undefined;
-    this.#thread.post({ type: "ask", id, requests, parameters, stream, tensors });
     const cancel = (): void => this.#giveUp(id, new ServingError("gone", "the client left"));
     return { answered: promise, cancel };
   }
