@@ -13,7 +13,8 @@ export type ServingErrorCode =
   | "overloaded" // the queue is full
   | "failed" // our fault, or the model's
   | "not-ready" // still loading, or draining
-  | "deadline"
+  | "deadline" // the server's
+  | "timed-out" // the deadline that the client set itself: no fault of the model
   | "gone"; // the client left; nobody reads the answer
 
 /** A fault with a sentence for the client: it must hold no path, no stack, no foreign data. */

@@ -121,8 +121,8 @@ export class Batcher {
   }
 
   /**
-   * Queues a request. Its result rejects with ServingError: `overloaded`, `deadline`, `gone`,
-   * `invalid` when the model refuses the input's values, or `failed`.
+   * Queues a request. Its result rejects with ServingError: `overloaded`, `deadline`, `timed-out`,
+   * `gone`, `invalid` when the model refuses the input's values, or `failed`.
    */
   submit(work: Work): Ticket {
     const { promise, resolve, reject } = Promise.withResolvers<WorkResult>();
@@ -283,7 +283,7 @@ export class Batcher {
     for (const job of [...this.#queue.requests, ...running]) {
       if (job.over) continue;
       if (job.deadlineAtMs > now) this.#arm(job.deadlineAtMs);
-      else this.#end(job, (each) => each.reject(late()));
+      else this.#end(job, (each) => each.reject(this.#late(job)));
     }
     for (const { port, run } of this.#slots) {
       if (run === undefined) continue;
@@ -295,8 +295,11 @@ export class Batcher {
     }
     this.#pump();
   }
-}
 
-function late(): ServingError {
-  return new ServingError("deadline", "the inference did not finish in time");
+  #late({ work }: Job): ServingError {
+    if ((work.timeoutMs ?? Number.POSITIVE_INFINITY) >= this.#options.limits.timeoutMs) {
+      return new ServingError("deadline", "the inference did not finish in time");
+    }
+    return new ServingError("timed-out", "the request's own timeout is over");
+  }
 }

@@ -29,7 +29,7 @@ describe("the batcher, asked for more", () => {
     const short = askWith(batcher, { timeoutMs: 50 }, 2);
     const long = askWith(batcher, { timeoutMs: 1e9 }, 3);
     await clock.advance(50);
-    assert.equal(await short.outcome, "deadline");
+    assert.equal(await short.outcome, "timed-out", "the client's own, and no fault of the model");
     assert.equal(batcher.depth, 1);
     await clock.advance(9950);
     assert.equal(await long.outcome, "deadline");

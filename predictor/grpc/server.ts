@@ -37,6 +37,7 @@ const codes: Readonly<Record<ServingErrorCode, status>> = {
   failed: status.INTERNAL,
   "not-ready": status.UNAVAILABLE,
   deadline: status.DEADLINE_EXCEEDED,
+  "timed-out": status.DEADLINE_EXCEEDED,
 };
 
 export type GrpcServerOptions = GrpcOptions & {

@@ -16,6 +16,7 @@ const statuses: Readonly<Record<ServingErrorCode, number>> = {
   "not-implemented": 501,
   "not-ready": 503,
   deadline: 504,
+  "timed-out": 504,
 };
 
 /** Seconds after which it's worth trying again. */

@@ -83,6 +83,14 @@ describe("CloudEvents", () => {
     assertAnswers(ceHeaders(answered));
     assert.equal(answered.get("content-type"), "application/octet-stream");
   });
+  it("as one object keep what the data's numbers and depths are", async () => {
+    const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
+    const head = JSON.stringify(attributes).slice(0, -1);
+    const refused = await iris.post("/", `${head},"data":{"instances":${deep}}}`, {
+      headers: structured,
+    });
+    assert.equal(refused.status, 400, refused.text);
+  });
   const rows: { why: string; body: unknown; headers: Record<string, string>; says: RegExp }[] = [
     { why: "no event at all", body: v2, headers: {}, says: /POST \/ takes CloudEvents/ },
     {

@@ -5,6 +5,7 @@
 import { invalid } from "../errors.ts";
 import { isObject, parseJson, quote } from "./json.ts";
 import type { JsonObject } from "./json.ts";
+import { memberSource } from "./json-text.ts";
 import type { Bytes } from "./tensor.ts";
 
 export type CloudEvent = {
@@ -29,6 +30,7 @@ type Headers = Readonly<Record<string, string | string[] | undefined>>;
 const structuredType = "application/cloudevents+json";
 const required = ["id", "source", "type"] as const;
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
 /** Whether a request is an event, told from its headers (in lower case) alone. */
 export function isEvent(headers: Headers): boolean {
@@ -56,7 +58,7 @@ function decodeStructured(body: Bytes): CloudEvent {
   const event = parseJson(body);
   if (!isObject(event)) throw invalid("the event is not a JSON object");
   checkAttributes((name) => event[name], "the event has no ");
-  return { mode: "structured", id: String(event["id"]), data: dataOf(event) };
+  return { mode: "structured", id: String(event["id"]), data: dataOf(event, body) };
 }
 
 function checkAttributes(attribute: (name: string) => unknown, lacks: string): void {
@@ -68,9 +70,12 @@ function checkAttributes(attribute: (name: string) => unknown, lacks: string): v
   }
 }
 
-function dataOf(event: JsonObject): Bytes {
-  const { data, data_base64: base64 } = event;
-  if (base64 === undefined) return encoder.encode(data === undefined ? "" : JSON.stringify(data));
+/** As the client wrote them: numbers beyond 2^53 would not survive being parsed and written. */
+function dataOf(event: JsonObject, body: Bytes): Bytes {
+  const { data_base64: base64 } = event;
+  if (base64 === undefined) {
+    return encoder.encode(memberSource(decoder.decode(body), "data") ?? "");
+  }
   try {
     if (typeof base64 !== "string") throw new TypeError("data_base64 is no string");
     return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));

@@ -43,6 +43,8 @@ function refuses(body: string | Uint8Array, pattern: RegExp, of: Signature = sig
   );
 }
 
+const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
+
 describe("bodies that are no inference requests", () => {
   const rows: { why: string; body: string | Uint8Array; says: RegExp }[] = [
     { why: "nothing at all", body: "", says: /empty/ },
@@ -81,6 +83,21 @@ describe("bodies that are no inference requests", () => {
       says: /id is longer/,
     },
     { why: "parameters as list", body: '{"parameters":[],"inputs":[]}', says: /parameters/ },
+    {
+      why: "a deep datatype",
+      body: `{"inputs":[{"name":"x","shape":[1,2],"datatype":${deep}}]}`,
+      says: /\[\[\[…\]\]\] is no datatype/,
+    },
+    {
+      why: "a deep dimension",
+      body: `{"inputs":[{"name":"x","datatype":"FP32","shape":[${deep},2]}]}`,
+      says: /\[\[\[…\]\]\] in shape is no whole number/,
+    },
+    {
+      why: "a deep element",
+      body: `{"inputs":[{"name":"x","datatype":"FP32","shape":[1,2],"data":[1,{"a":${deep}}]}]}`,
+      says: /element 1 is \{"a":\[\[…\]\]\}, no FP32/,
+    },
   ];
   for (const { why, body, says } of rows) it(why, () => refuses(body, says));
 });

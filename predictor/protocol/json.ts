@@ -52,10 +52,32 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A client's value in an error sentence: short, and on one line. */
+/**
+ * A client's value in an error sentence: short, and on one line. Of what is large or deep only the
+ * beginning is read.
+ */
 export function quote(value: unknown): string {
-  if (typeof value === "bigint") return value.toString();
-  if (typeof value === "number") return String(value);
-  const text = JSON.stringify(value) ?? "undefined";
+  const text = write(value, 0);
   return text.length > 64 ? `${text.slice(0, 61)}…` : text;
+}
+
+const depthShown = 3;
+const membersShown = 16;
+
+function write(value: unknown, depth: number): string {
+  if (typeof value === "bigint" || typeof value === "number") return String(value);
+  if (typeof value === "string") return JSON.stringify(value.slice(0, 64));
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "undefined";
+  if (depth === depthShown) return "…";
+  if (Array.isArray(value)) {
+    const shown = value.slice(0, membersShown).map((each) => write(each, depth + 1));
+    return `[${shown.join(",")}]`;
+  }
+  const shown: string[] = [];
+  for (const name in value) {
+    if (shown.length === membersShown) break;
+    const member = (value as JsonObject)[name];
+    shown.push(`${write(name, depth)}:${write(member, depth + 1)}`);
+  }
+  return `{${shown.join(",")}}`;
 }
