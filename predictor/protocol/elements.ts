@@ -4,14 +4,9 @@
 import { invalid } from "../errors.ts";
 import { datatypes } from "./datatypes.ts";
 import type { Datatype } from "./datatypes.ts";
-import { quote } from "./json.ts";
+import { InexactInteger, quote } from "./json.ts";
 import { elementCount, packStrings, unpackStrings, viewOf } from "./tensor.ts";
 import type { Bytes, Tensor } from "./tensor.ts";
-
-/** An integer that JSON.parse may have rounded: the caller parses again with exact integers. */
-export class InexactInteger extends Error {
-  override readonly name = "InexactInteger";
-}
 
 type Target = { name: string; datatype: Datatype; shape: readonly number[] };
 
@@ -20,7 +15,7 @@ type Write = (index: number, value: unknown) => void;
 
 /**
  * The elements of a tensor from its JSON `data`. Throws ServingError `invalid` when the count, the
- * nesting or an element doesn't fit, and InexactInteger.
+ * nesting or an element doesn't fit, and InexactInteger for a 64-bit one that may have been rounded.
  */
 export function decodeElements(target: Target, data: unknown): Bytes {
   const count = elementCount(target.shape);
@@ -135,7 +130,7 @@ function longWriter(target: Target, data: Bytes): Write {
       return;
     }
     if (typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value)) {
-      throw new InexactInteger();
+      throw new InexactInteger(refuse(target, index, value));
     }
     const exact = typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : value;
     if (typeof exact !== "bigint" || exact < min || exact > max) {

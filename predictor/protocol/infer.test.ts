@@ -215,6 +215,14 @@ describe("elements", () => {
     ["UINT64", "18446744073709551615", 2n ** 64n - 1n],
     ["UINT64", "18446744073709551616", undefined],
     ["UINT64", "-1", undefined],
+    ["INT64", "1e18", 10n ** 18n],
+    ["INT64", "9007199254740993.0", 2n ** 53n + 1n],
+    ["INT64", "9007199254740993.5", undefined],
+    ["UINT64", "1e19", 10n ** 19n],
+    ["INT64", "1e19", undefined],
+    ["INT64", "1e30", undefined],
+    ["INT64", "1e400", undefined],
+    ["UINT64", "12345678901234567890123456789012", undefined],
     ["UINT64", "4294967295", 4_294_967_295n],
   ];
   for (const [datatype, text, value] of longs) {
@@ -225,7 +233,7 @@ describe("elements", () => {
       assert(tensor);
       assert.equal(viewOf(tensor)[0], value);
       const answer = encodeInfer({ modelName: "m", outputs: [tensor] });
-      assert(answer.includes(`"data":[${text}]`), answer);
+      assert(answer.includes(`"data":[${value}]`), answer);
     });
   }
   it("a scalar may come bare or in an array", () => {

@@ -5,8 +5,8 @@
 import { invalid } from "../errors.ts";
 import { BinaryPart, binarySizeOf, checkBinary, rawInput } from "./binary.ts";
 import { isDatatype } from "./datatypes.ts";
-import { decodeElements, encodeElements, InexactInteger } from "./elements.ts";
-import { isObject, parseJson, parseJsonExactly, quote } from "./json.ts";
+import { decodeElements, encodeElements } from "./elements.ts";
+import { decodeJson, isObject, quote } from "./json.ts";
 import type { JsonObject } from "./json.ts";
 import type { Bytes, Signature, Tensor, TensorSpec } from "./tensor.ts";
 
@@ -51,12 +51,7 @@ export function decodeInfer(
   }
   const json = headerLength === undefined ? body : body.subarray(0, headerLength);
   const rest = headerLength === undefined ? undefined : body.subarray(headerLength);
-  try {
-    return requestOf(parseJson(json), signature, rest);
-  } catch (error) {
-    if (!(error instanceof InexactInteger)) throw error;
-    return requestOf(parseJsonExactly(json), signature, rest);
-  }
+  return decodeJson(json, (value) => requestOf(value, signature, rest));
 }
 
 function requestOf(

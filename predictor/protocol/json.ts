@@ -2,6 +2,7 @@
  * JSON text of clients: strict UTF-8, one document, integers kept exact.
  */
 import { invalid } from "../errors.ts";
+import { readExactly } from "./json-text.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -12,38 +13,55 @@ export type JsonObject = Readonly<Record<string, unknown>>;
  * Throws ServingError `invalid` for bytes that are no UTF-8 or no single JSON document.
  */
 export function parseJson(body: Uint8Array): unknown {
-  return parseWith(body, (text) => JSON.parse(text));
+  return parseText(textOf(body));
+}
+
+/** A number that JSON.parse may have rounded, in a place where every digit counts. */
+export class InexactInteger extends Error {
+  override readonly name = "InexactInteger";
+  /** What to tell the client if the number as it was written doesn't fit either. */
+  readonly refusal: Error;
+
+  constructor(refusal: Error) {
+    super(refusal.message);
+    this.refusal = refusal;
+  }
 }
 
 /**
- * The same, but integers beyond 2^53 come as bigint. Ten times slower, so that it is only asked for
- * when a 64-bit tensor turned out to hold such a number.
+ * What `decode` makes of a body's JSON. When it meets an InexactInteger it is asked again, with whole
+ * numbers beyond 2^53 as bigint; reading those costs more, which nobody else should pay.
  */
-export function parseJsonExactly(body: Uint8Array): unknown {
-  return parseWith(body, (text) => JSON.parse(text, exactInteger));
-}
-
-/** The reviver's third argument is of ES2025 and not in the types yet. */
-function exactInteger(_key: string, value: unknown, context?: { source?: string }): unknown {
-  if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
-  const source = context?.source ?? "";
-  return source.length < 32 && /^-?\d+$/.test(source) ? BigInt(source) : value;
-}
-
-function parseWith(body: Uint8Array, parse: (text: string) => unknown): unknown {
-  let text;
+export function decodeJson<T>(body: Uint8Array, decode: (json: unknown) => T): T {
+  const text = textOf(body);
   try {
-    text = utf8.decode(body);
+    return decode(parseText(text));
+  } catch (error) {
+    if (!(error instanceof InexactInteger)) throw error;
+  }
+  try {
+    return decode(readExactly(text));
+  } catch (error) {
+    throw error instanceof InexactInteger ? error.refusal : error;
+  }
+}
+
+function textOf(body: Uint8Array): string {
+  try {
+    return utf8.decode(body);
   } catch {
     throw invalid("the body is not valid UTF-8");
   }
+}
+
+function parseText(text: string): unknown {
   try {
-    return parse(text);
+    return JSON.parse(text);
   } catch (error) {
     // V8 quotes the text around the fault: the client's own, but it may be long or binary.
     const position = /position (\d+)/.exec(error instanceof Error ? error.message : "")?.[1];
     const where = position === undefined ? "" : ` at position ${position}`;
-    throw invalid(body.byteLength === 0 ? "the body is empty" : `the body is not JSON${where}`);
+    throw invalid(text === "" ? "the body is empty" : `the body is not JSON${where}`);
   }
 }
 

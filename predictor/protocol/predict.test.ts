@@ -44,6 +44,10 @@ describe("KServe v1 requests", () => {
     assert.deepEqual(inputs[0]?.shape, [1, 2]);
   });
   it("columns are taken as they are", () => {
+    for (const bad of ["1e30", "9007199254740993.5", "9".repeat(40)]) {
+      const body = Buffer.from(`{"inputs":{"a":[${bad}],"b":["x"]}}`);
+      assert.throws(() => decodePredict(body, two), { code: "invalid", message: /no INT64/ });
+    }
     const named = decodePredict(Buffer.from('{"inputs":{"a":[9007199254740993],"b":["x"]}}'), two);
     assert.equal(named.rows, undefined);
     assert.equal(viewOf(named.inputs[0] ?? assert.fail())[0], 2n ** 53n + 1n);

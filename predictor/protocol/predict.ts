@@ -3,9 +3,9 @@
  * one tensor per input. https://github.com/kserve/kserve/blob/master/docs/predict-api/v1
  */
 import { invalid } from "../errors.ts";
-import { decodeElements, encodeNested, InexactInteger } from "./elements.ts";
+import { decodeElements, encodeNested } from "./elements.ts";
 import { checkShape } from "./infer.ts";
-import { isObject, parseJson, parseJsonExactly, quote } from "./json.ts";
+import { decodeJson, isObject, quote } from "./json.ts";
 import type { JsonObject } from "./json.ts";
 import type { Signature, Tensor, TensorSpec } from "./tensor.ts";
 
@@ -18,12 +18,7 @@ export type PredictRequest = {
 
 /** A body as request that fits the model. Throws ServingError `invalid` with the reason. */
 export function decodePredict(body: Uint8Array, signature: Signature): PredictRequest {
-  try {
-    return requestOf(parseJson(body), signature);
-  } catch (error) {
-    if (!(error instanceof InexactInteger)) throw error;
-    return requestOf(parseJsonExactly(body), signature);
-  }
+  return decodeJson(body, (json) => requestOf(json, signature));
 }
 
 function requestOf(json: unknown, signature: Signature): PredictRequest {
