@@ -64,7 +64,7 @@ export function gsStore(bucket: string, settings: GsSettings, http: HttpClient):
       if (generation !== undefined) url.searchParams.set("generation", generation);
       const extra = range === undefined ? {} : rangeHeaders(range);
       const reply = await send(url, { shown, signal, extra });
-      return range === undefined ? withGeneration(reply) : reply;
+      return withGeneration(reply);
     },
     digestOf: ({ headers }) => {
       const md5 = /md5=([A-Za-z0-9+/=]+)/.exec(String(headers["x-goog-hash"] ?? ""))?.[1];
@@ -77,7 +77,7 @@ export function gsStore(bucket: string, settings: GsSettings, http: HttpClient):
 /** The generation is what a range can be asked of; entity tags are the metadata's here. */
 function withGeneration(reply: HttpReply): HttpReply {
   const generation = textOf(reply.headers["x-goog-generation"]);
-  if (generation === undefined) return reply;
+  if (generation === undefined) return { ...reply, headers: { ...reply.headers, etag: undefined } };
   // What was compressed in the bucket arrives unpacked: its ranges would be those of other bytes.
   const whole = reply.headers["x-goog-stored-content-encoding"] ?? "identity";
   const ranges = whole === "identity" ? "bytes" : "none";

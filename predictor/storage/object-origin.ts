@@ -221,7 +221,8 @@ async function fetchFile(
     const getRange = rangesOf(reply, { key, store, context });
     if (getRange !== undefined && bytes >= PARALLEL_BYTES_MIN) {
       reply.body.destroy();
-      await saveInParts(path, { ...context, bytes, getRange, digest, budget });
+      const state = { bytes: wholeLength(reply) ?? bytes, etag: strongEtag(reply) };
+      await saveInParts(path, { ...context, ...state, getRange, digest, budget });
       return;
     }
     await saveStream(verified(resuming(reply, getRange, context), digest), path, budget);

@@ -17,7 +17,7 @@ import { parseManifest, selectManifest } from "./oci-manifest.ts";
 import type { OciLayer, OciManifest } from "./oci-manifest.ts";
 import type { Fetch, FetchContext } from "./origin.ts";
 import { clearFolder, peek } from "./place.ts";
-import { checkPart, rangeHeaders, resuming, saveInParts, verified } from "./ranged.ts";
+import { rangeHeaders, resuming, saveInParts, verified } from "./ranged.ts";
 import { PARALLEL_BYTES_MIN } from "./ranged.ts";
 import type { ByteRange } from "./ranged.ts";
 import { sendFollowing } from "./redirects.ts";
@@ -53,17 +53,18 @@ export function createOciOrigin(
   context: FetchContext,
 ): Fetch {
   const registry = new Registry(location, settings, context);
-  return async (into, known) => {
-    const { digest, manifest } = await retry(() => registry.manifest(), context);
-    if (digest === known) return { kind: "unchanged" };
-    await clearFolder(into);
-    const budget = new ByteBudget(context.bytesMax, context.shown);
-    for (const layer of manifest.layers) {
-      await placeLayer(layer, { registry, manifest, into, budget, context });
-    }
-    await onDisk(syncFolder(into));
-    return { kind: "fetched", validator: digest, digest };
-  };
+  return (into, known) =>
+    retry(async () => {
+      const { digest, manifest } = await registry.manifest();
+      if (digest === known) return { kind: "unchanged" };
+      await clearFolder(into);
+      const budget = new ByteBudget(context.bytesMax, context.shown);
+      for (const layer of manifest.layers) {
+        await placeLayer(layer, { registry, manifest, into, budget, context });
+      }
+      await onDisk(syncFolder(into));
+      return { kind: "fetched", validator: digest, digest };
+    }, context);
 }
 
 class Registry {
@@ -163,10 +164,7 @@ async function placeLayer(layer: OciLayer, placing: Placing): Promise<void> {
     registry.blob(layer.digest, rangeHeaders(range), either);
   const path = layer.file === undefined ? undefined : await pathOf(layer.file, placing);
   if (path !== undefined && layer.bytes >= PARALLEL_BYTES_MIN) {
-    const parts = { ...context, bytes: layer.bytes, digest, budget };
-    const checked = async (range: ByteRange, either: AbortSignal) =>
-      checkPart(await getRange(range, either), range);
-    return saveInParts(path, { ...parts, getRange: checked });
+    return saveInParts(path, { ...context, bytes: layer.bytes, digest, budget, getRange });
   }
   const reply = await retry(() => registry.blob(layer.digest, {}, signal), context);
   const body = verified(resuming(reply, getRange, context), digest);

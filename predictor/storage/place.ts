@@ -6,7 +6,7 @@ import type { UnpackOptions } from "./archive.ts";
 import type { PassingHash } from "./contents.ts";
 import { archiveKind, diagnose } from "./diagnose.ts";
 import type { HttpReply } from "./http-client.ts";
-import { PARALLEL_BYTES_MIN, resuming, saveInParts, verified } from "./ranged.ts";
+import { PARALLEL_BYTES_MIN, resuming, saveInParts, strongEtag, verified } from "./ranged.ts";
 import type { Digest, GetRange } from "./ranged.ts";
 import type { Retrying } from "./retry.ts";
 import { ByteBudget, onDisk, saveStream } from "./save.ts";
@@ -39,7 +39,7 @@ export async function placeObject(reply: HttpReply, options: PlaceOptions): Prom
   const body = passing === undefined ? arrived : passing.pass(arrived);
   await placeStream(body, options, async (budget) => {
     if (bytes === undefined || getRange === undefined || bytes < PARALLEL_BYTES_MIN) return false;
-    const parts = { ...retrying, bytes, getRange, digest, budget };
+    const parts = { ...retrying, bytes, etag: strongEtag(reply), getRange, digest, budget };
     await saveInParts(join(into, options.fileName ?? MODEL_FILE), parts);
     return true;
   });

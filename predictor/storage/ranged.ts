@@ -1,7 +1,8 @@
 /**
  * Bytes of one object that survive broken connections: a stream that goes on where it broke, and a
  * large file whose parts come in parallel into their places. Both only while the object stays the
- * one it was (If-Match), and both checked against the store's digest where it gives one.
+ * one it was (If-Match, and what each part says of itself), and both checked against the store's
+ * digest where it gives one.
  */
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
@@ -34,6 +35,22 @@ export const PARALLEL_BYTES_MIN = 32 * 1024 * 1024;
 const PART_BYTES = 16 * 1024 * 1024;
 const PARTS_AT_ONCE = 4;
 
+/** What tells the one state of an object from its others, where a server says it. */
+export interface ObjectState {
+  readonly etag?: string | undefined;
+  /** Of the whole object. */
+  readonly bytes?: number | undefined;
+}
+
+const CONTENT_RANGE = /^bytes (\d+)-\d+\/(\d+|\*)$/;
+
+/** There is another state of the object now: what was fetched of the one before is of no use. */
+class ObjectChanged extends TransientError {
+  constructor() {
+    super("the object changed while it was fetched");
+  }
+}
+
 /** Range and If-Match headers of a part. */
 export function rangeHeaders({ from, to }: ByteRange, etag?: string): Record<string, string> {
   const range = { range: `bytes=${from}-${to ?? ""}` };
@@ -41,16 +58,20 @@ export function rangeHeaders({ from, to }: ByteRange, etag?: string): Record<str
 }
 
 /**
- * Checks that a reply is the part that was asked for. Throws TransientError when the object changed
+ * Checks that a reply is the part that was asked for, of the state that the others are of: a server
+ * may know ranges and yet not look at If-Match. Throws TransientError when the object changed
  * meanwhile or the server sends something else: then all begins anew.
  */
-export function checkPart(reply: HttpReply, { from }: ByteRange): HttpReply {
-  const start = /^bytes (\d+)-/.exec(reply.headers["content-range"] ?? "")?.[1];
-  if (reply.status === 206 && Number(start) === from) return reply;
+export function checkPart(reply: HttpReply, { from }: ByteRange, of: ObjectState = {}): HttpReply {
+  const { etag, "content-range": range = "" } = reply.headers;
+  const [, start, total] = CONTENT_RANGE.exec(range) ?? [];
+  const isPart = reply.status === 206 && Number(start) === from;
+  const isSame =
+    (etag === undefined || of.etag === undefined || etag === of.etag) &&
+    (total === "*" || of.bytes === undefined || Number(total) === of.bytes);
+  if (isPart && isSame) return reply;
   reply.body.destroy();
-  if (reply.status === 412 || reply.status === 416) {
-    throw new TransientError("the object changed while it was fetched");
-  }
+  if (isPart || reply.status === 412 || reply.status === 416) throw new ObjectChanged();
   throw new TransientError(`the server answered a range with HTTP ${reply.status}`);
 }
 
@@ -62,26 +83,37 @@ export function strongEtag(reply: HttpReply): string | undefined {
 
 /**
  * A body that goes on from where it broke, as often as the policy has attempts without progress.
+ * Throws TransientError at its end if it is not as long as the server promised.
  */
 export async function* resuming(
   first: HttpReply,
   getRange: GetRange | undefined,
   how: Retrying,
 ): AsyncGenerator<Buffer> {
+  const etag = strongEtag(first);
+  let bytes = wholeLength(first);
   let received = 0;
   let reply: HttpReply | undefined = first;
   let failures = 0;
   for (;;) {
     const from = received;
     try {
-      reply ??= checkPart(await (getRange as GetRange)({ from }, how.signal), { from });
+      reply ??= checkPart(
+        await (getRange as GetRange)({ from }, how.signal),
+        { from },
+        { etag, bytes },
+      );
+      bytes ??= wholeLength(reply);
       for await (const chunk of receive(reply)) {
         received += chunk.length;
+        if (received > (bytes ?? received)) throw new ObjectChanged();
         yield chunk;
       }
-      return;
+      if (bytes === undefined || received === bytes) return;
+      throw new TransientError(`the body ended after ${received} of ${bytes} bytes`);
     } catch (cause) {
       if (getRange === undefined || !(cause instanceof TransientError)) throw cause;
+      if (cause instanceof ObjectChanged) throw cause;
       failures = received > from ? 1 : failures + 1;
       if (failures >= how.policy.attemptsMax || received === 0) throw cause;
       how.onRetry?.({ attempt: failures, delayMs: 0, message: cause.message });
@@ -93,6 +125,8 @@ export async function* resuming(
 
 export interface PartsOptions extends Retrying {
   readonly bytes: number;
+  /** Of the state whose parts they are. */
+  readonly etag?: string | undefined;
   readonly getRange: GetRange;
   readonly digest: Digest | undefined;
   readonly budget: ByteBudget;
@@ -128,10 +162,10 @@ async function savePart(
   options: PartsOptions,
 ): Promise<void> {
   let at = from;
-  await retry(async () => {
-    if (at > to) return;
+  let changed: ObjectChanged | undefined;
+  const fetchRest = async (): Promise<void> => {
     const range = { from: at, to };
-    const reply = checkPart(await options.getRange(range, options.signal), range);
+    const reply = checkPart(await options.getRange(range, options.signal), range, options);
     for await (const chunk of receive(reply)) {
       if (at + chunk.length > to + 1) {
         reply.body.destroy();
@@ -141,7 +175,18 @@ async function savePart(
       at += chunk.length;
     }
     if (at <= to) throw new TransientError(`a part ended after ${at - from} bytes`);
+  };
+  await retry(async () => {
+    if (at > to) return;
+    try {
+      await fetchRest();
+    } catch (cause) {
+      // Asked for once more, this part would be the new state's again.
+      if (!(cause instanceof ObjectChanged)) throw cause;
+      changed = cause;
+    }
   }, options);
+  if (changed !== undefined) throw changed;
 }
 
 async function verifyFile(file: FileHandle, { algorithm, hex }: Digest): Promise<void> {
@@ -179,9 +224,10 @@ function assertDigest(arrived: string, { algorithm, hex }: Digest): void {
   throw new TransientError(`what arrived has the ${name} ${arrived}, the server promised ${hex}`);
 }
 
-/** Content-Length of the whole object: of a plain reply, or of the object that a part is of. */
-export function wholeLength(reply: HttpReply): number | undefined {
-  return reply.status === 200 ? parseLength(reply.headers["content-length"]) : undefined;
+/** Length of the whole object: of a plain reply, or of the object that a part is of. */
+export function wholeLength({ status, headers }: HttpReply): number | undefined {
+  if (status === 200) return parseLength(headers["content-length"]);
+  return parseLength(CONTENT_RANGE.exec(headers["content-range"] ?? "")?.[2]);
 }
 
 /** Runs a few at a time. The first failure ends the others, which would only fill the disk. */
