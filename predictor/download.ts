@@ -2,7 +2,7 @@
  * `predictor download`: fetches the model of STORAGE_URI into MODEL_DIR and ends. It runs before
  * servers that cannot fetch a model themselves, and fails with the predictor's own exit codes.
  */
-import { cp, mkdir } from "node:fs/promises";
+import { cp } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { ConfigError, parseConfig } from "./config.ts";
 import type { Config, Environment } from "./config.ts";
@@ -11,6 +11,7 @@ import { end, exitCodeOf, exitCodes, lastWords } from "./exit.ts";
 import { findInstallation, relocate } from "./repository/installation.ts";
 import { downloadModel } from "./repository/remote.ts";
 import { isLocalArchive, localError, probeLocal } from "./storage/local.ts";
+import { makeFolder } from "./storage/place.ts";
 import { parseStorageUri, shownUri } from "./storage/uri.ts";
 import type { StorageLocation } from "./storage/uri.ts";
 
@@ -43,7 +44,7 @@ async function download(config: Config, uri: string): Promise<string | undefined
   const { environment, modelDir, modelBytesMax } = config;
   const location = parseStorageUri(uri, environment["ALLOW_INSECURE_HTTP"] === "true");
   const shown = shownUri(uri);
-  await mkdir(modelDir, { recursive: true });
+  await makeFolder(modelDir);
   if (location.scheme === "file" && (await copied(location.path, modelDir, shown))) {
     return undefined;
   }

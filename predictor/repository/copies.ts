@@ -62,7 +62,8 @@ export class Copies {
     for (const name of await onDisk(readdir(this.#root))) {
       const folder = join(this.#root, name);
       if (name.startsWith(STAGED) && !isAlive(name.slice(STAGED.length))) {
-        await onDisk(rm(folder, { recursive: true, force: true }));
+        // On a disk that can't be written any more it stays: the copy beside it is no worse for it.
+        await rm(folder, { recursive: true, force: true }).catch(() => {});
       }
       if (!name.startsWith(`${this.#key}-`)) continue;
       const found = await readSource(folder);
@@ -84,7 +85,7 @@ export class Copies {
 
   /** Removes a staged copy that came to nothing. */
   async discard({ folder }: Copy): Promise<void> {
-    await rm(folder, { recursive: true, force: true });
+    await onDisk(rm(folder, { recursive: true, force: true }));
   }
 
   /**
@@ -172,14 +173,16 @@ interface Complete extends Copy {
   readonly madeAt: number;
 }
 
-/** Notes that this process serves a copy; false if the copy has just gone. */
+/**
+ * Notes that this process serves a copy; false if the copy has just gone. One that can't be written
+ * to is served without a note.
+ */
 async function claim({ folder }: Copy): Promise<boolean> {
   try {
     await writeFile(join(folder, USERS_FOLDER, SELF), "");
     return true;
   } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return false;
-    return onDisk(Promise.reject(cause));
+    return !(cause instanceof Error && "code" in cause && cause.code === "ENOENT");
   }
 }
 

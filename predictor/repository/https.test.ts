@@ -7,7 +7,7 @@ import { describe, it } from "mocha";
 import type { RetryNotice } from "../storage/retry.ts";
 import { StorageError } from "../storage/storage-error.ts";
 import type { StorageErrorCode } from "../storage/storage-error.ts";
-import { inFolder } from "../storage/testing/folder.ts";
+import { inFolder, withoutWriting } from "../storage/testing/folder.ts";
 import { tarGz } from "../storage/testing/tar-gz.ts";
 import { startWebServer } from "../storage/testing/web-server.ts";
 import type { Handler } from "../storage/testing/web-server.ts";
@@ -143,6 +143,20 @@ describe("a model behind https", () => {
       assert.deepEqual(contents, [MODEL]);
       assert.equal(reasons.length, 1);
       assert.match(reasons[0] ?? "", /HTTP 500, 3 attempts/);
+    }));
+
+  it("is served from its copy on a volume that can't be written any more", () =>
+    inFolder(async (folder) => {
+      await using server = await startWebServer((_, reply) => void reply.end(MODEL));
+      const uri = `${server.url}/m.onnx`;
+      await fetch(uri, folder);
+      const reasons: string[] = [];
+      await withoutWriting(folder, async () => {
+        const onStale = (cause: Error): void => void reasons.push(cause.message);
+        assert.deepEqual((await fetch(uri, folder, { onStale })).contents, [MODEL]);
+        await assert.rejects(fetch(`${server.url}/other.onnx`, folder), /mount an emptyDir/);
+      });
+      assert.match(reasons.join("\n"), /^MODEL_DIR: .*can't be written; mount an emptyDir/);
     }));
 
   it("is not served from the last copy once access to it is refused", () =>

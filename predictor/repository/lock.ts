@@ -2,7 +2,8 @@
  * One of several predictors that share a folder downloads a model; the others wait for it. It only
  * saves work: a copy appears complete or not at all, whoever makes it.
  */
-import { readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { open, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface LockOptions {
@@ -18,7 +19,10 @@ export interface LockOptions {
 const STALE_MS = 30_000;
 const POLL_MS = 200;
 
-/** Runs the task while nobody else holds the lock file. Rejects with the signal's reason. */
+/**
+ * Runs the task while nobody else holds the lock file. Where that can't be written, the task runs
+ * all the same: it knows best what is wrong with the disk. Rejects with the signal's reason.
+ */
 export async function withLock<T>(
   path: string,
   options: LockOptions,
@@ -26,7 +30,10 @@ export async function withLock<T>(
 ): Promise<T> {
   const { self, signal, staleMs = STALE_MS, pollMs = POLL_MS } = options;
   let seen: { readonly mtimeMs: number; readonly atMs: number } | undefined;
-  while (!(await take(path, self))) {
+  for (;;) {
+    const taking = await take(path, self);
+    if (taking === "impossible") return task();
+    if (taking === "taken") break;
     signal.throwIfAborted();
     const holder = await read(path);
     if (holder === undefined) continue;
@@ -43,18 +50,32 @@ export async function withLock<T>(
     return await task();
   } finally {
     clearInterval(beat);
-    if ((await read(path))?.name === self) await rm(path, { force: true });
+    if ((await read(path))?.name === self) await removeIfPossible(path);
   }
 }
 
-async function take(path: string, self: string): Promise<boolean> {
+async function take(path: string, self: string): Promise<"taken" | "held" | "impossible"> {
+  let file: FileHandle;
   try {
-    await writeFile(path, self, { flag: "wx" });
-    return true;
+    file = await open(path, "wx");
   } catch (cause) {
-    if (cause instanceof Error && "code" in cause && cause.code === "EEXIST") return false;
-    throw cause;
+    const held = cause instanceof Error && "code" in cause && cause.code === "EEXIST";
+    return held ? "held" : "impossible";
   }
+  try {
+    await file.writeFile(self);
+    return "taken";
+  } catch {
+    // Without a name in it, the next start would wait until it is stale.
+    await removeIfPossible(path);
+    return "impossible";
+  } finally {
+    await file.close();
+  }
+}
+
+async function removeIfPossible(path: string): Promise<void> {
+  await rm(path, { force: true }).catch(() => {}); // Others find out that nobody keeps it alive.
 }
 
 async function read(path: string): Promise<{ name: string; mtimeMs: number } | undefined> {

@@ -167,8 +167,9 @@ async function renew(
   { shown, onStale, keepOlder = false }: FetchOptions,
 ): Promise<Copy> {
   const known = await copies.find();
-  const staged = await copies.stage();
+  let staged: Copy | undefined;
   try {
+    staged = await copies.stage();
     const fetched = await fetch(modelFolder(staged), known?.validator);
     if (fetched.kind === "fetched") {
       await readCopy(staged, shown);
@@ -178,7 +179,7 @@ async function renew(
     if (known !== undefined) return known;
     throw new StorageError("unavailable", `${shown}: "not modified", but nothing was fetched yet`);
   } catch (cause) {
-    await copies.discard(staged);
+    if (staged !== undefined) await copies.discard(staged).catch(() => {}); // The next start does.
     const unavailable = cause instanceof StorageError && cause.code === "unavailable";
     if (known === undefined || !unavailable) throw cause;
     onStale?.(cause);

@@ -1,6 +1,8 @@
 /** Whole starts that fail because of the storage: the exit code and the last words. */
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "mocha";
 
@@ -57,6 +59,31 @@ describe("a start that the storage fails", () => {
     });
     await Promise.all(starts);
   });
+
+  it("ends with 69 when the disk is full, and leaves no lock that others would wait for", () =>
+    inFolder(async (folder) => {
+      await using server = await startWebServer((_, reply) => void reply.end("a model, or so"));
+      const main = join(import.meta.dirname, "../main.ts");
+      // No file may get a byte.
+      const limited = ["-c", 'ulimit -f 0; exec "$0" "$@"', process.execPath, main];
+      const child = spawn("sh", limited, {
+        env: {
+          PATH: process.env["PATH"],
+          HOST: "127.0.0.1",
+          PORT: "0",
+          STORAGE_URI: `${server.url}/m.onnx`,
+          MODEL_DIR: folder,
+          ALLOW_INSECURE_HTTP: "true",
+        },
+      });
+      let words = "";
+      child.stderr.on("data", (chunk: Buffer) => (words += chunk.toString()));
+      child.stdout.resume();
+      const [code] = (await once(child, "close")) as [number | null];
+      assert.equal(code, 69, words);
+      assert.match(words, /MODEL_DIR: is full; raise the volume's size limit/);
+      assert.deepEqual(await readdir(folder, { recursive: true }), [".pilotlight"]);
+    }));
 
   it("ends with 65 when the address is one that is not fetched from", async () => {
     const [code, words] = await failed({ STORAGE_URI: "https://169.254.169.254/latest/m.onnx" });
