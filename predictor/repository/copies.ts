@@ -6,7 +6,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
-import { dirname, join, relative, sep } from "node:path";
+import { basename, dirname, join, relative, sep } from "node:path";
 
 import { makeFolder } from "../storage/place.ts";
 import { onDisk, syncFolder } from "../storage/save.ts";
@@ -42,7 +42,7 @@ export class Copies {
 
   constructor(modelDir: string, uri: string) {
     this.#root = join(modelDir, COPIES_FOLDER);
-    this.#key = createHash("sha256").update(uri).digest("hex").slice(0, 16);
+    this.#key = keyOf(uri);
   }
 
   /** Runs the task while no other process that shares the folder fetches the same model. */
@@ -133,6 +133,16 @@ export class Copies {
   }
 }
 
+/** What the names of all copies of a storage URI begin with, whatever state they are of. */
+function keyOf(uri: string): string {
+  return createHash("sha256").update(uri).digest("hex").slice(0, 16);
+}
+
+/** Whether a copy's folder is of this URI. */
+export function isCopyOf(folder: string, uri: string): boolean {
+  return basename(folder).startsWith(`${keyOf(uri)}-`);
+}
+
 /** The copy that a file belongs to; undefined for a file that lies elsewhere. */
 export function copyOf(modelDir: string, file: string): string | undefined {
   const root = join(modelDir, COPIES_FOLDER);
@@ -154,10 +164,15 @@ export async function listCopies(modelDir: string): Promise<{ folder: string; by
   return found;
 }
 
-/** Removes a copy, at once for all who look for one. */
+/** Removes a copy, at once for all who look for one; one that has gone already is none to remove. */
 export async function removeCopy(folder: string): Promise<void> {
   const gone = join(dirname(folder), `${STAGED}${SELF}~${randomBytes(4).toString("hex")}`);
-  await onDisk(rename(folder, gone));
+  try {
+    await rename(folder, gone);
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return;
+    await onDisk(Promise.reject(cause));
+  }
   await onDisk(rm(gone, { recursive: true, force: true }));
 }
 
