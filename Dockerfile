@@ -16,7 +16,8 @@ WORKDIR /
 
 FROM base AS controller
 COPY build/app/controller/ /
-# Node's arguments keep its memory small; hack/bundle/programs.ts says why, and a test holds them equal.
+# These keep its memory small; hack/bundle/programs.ts says why, and a test holds them equal.
+ENV MALLOC_ARENA_MAX=1
 ENTRYPOINT ["/opt/pilotlight/node", "--max-semi-space-size=2", "--heap-growing-percent=30", "/opt/pilotlight/controller.cjs"]
 
 # The last stage is what is built when no target is named.

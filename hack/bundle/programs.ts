@@ -8,35 +8,37 @@ export interface Program {
   readonly executable: boolean;
   /** Arguments of Node before the program's file, as its image has them. */
   readonly nodeFlags: readonly string[];
+  /** What its image has in the environment for Node and the C library. */
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 /**
  * The controller's heap is small, and Node's defaults are for servers: its young generation alone
- * would take 100 MiB. A heap that may grow by a third between two collections costs little CPU.
+ * would take 100 MiB. A heap that may grow by a third between two collections costs little CPU. The
+ * C library would keep a pool for each of V8's threads, 10 MiB together, for one that works.
  */
-const SMALL_HEAP = ["--max-semi-space-size=2", "--heap-growing-percent=30"];
+const SMALL: Pick<Program, "nodeFlags" | "environment"> = {
+  nodeFlags: ["--max-semi-space-size=2", "--heap-growing-percent=30"],
+  environment: { MALLOC_ARENA_MAX: "1" },
+};
+const ORDINARY: Pick<Program, "nodeFlags" | "environment"> = { nodeFlags: [], environment: {} };
 
 export const PROGRAMS: readonly Program[] = [
-  { entry: "predictor/main.ts", output: "predictor.cjs", executable: false, nodeFlags: [] },
-  {
-    entry: "controller/main.ts",
-    output: "controller.cjs",
-    executable: false,
-    nodeFlags: SMALL_HEAP,
-  },
-  {
-    entry: "controller/cli/main.ts",
-    output: "pilotlight.cjs",
-    executable: true,
-    nodeFlags: [],
-  },
+  { entry: "predictor/main.ts", output: "predictor.cjs", executable: false, ...ORDINARY },
+  { entry: "controller/main.ts", output: "controller.cjs", executable: false, ...SMALL },
+  { entry: "controller/cli/main.ts", output: "pilotlight.cjs", executable: true, ...ORDINARY },
 ];
+
+/** The one that is bundled as `output`. */
+export function programOf(output: string): Program {
+  const program = PROGRAMS.find((each) => each.output === output);
+  if (program === undefined) throw new Error(`${output} is no program: hack/bundle/programs.ts`);
+  return program;
+}
 
 /** What Node is given to run the program `output` of the folder. */
 export function nodeArguments(output: string, folder: string): readonly string[] {
-  const program = PROGRAMS.find((each) => each.output === output);
-  if (program === undefined) throw new Error(`${output} is no program: hack/bundle/programs.ts`);
-  return [...program.nodeFlags, join(folder, output)];
+  return [...programOf(output).nodeFlags, join(folder, output)];
 }
 
 /**

@@ -7,7 +7,7 @@ import { mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path";
 
 import { bundle } from "../bundle/bundle.ts";
-import { nodeArguments } from "../bundle/programs.ts";
+import { nodeArguments, programOf } from "../bundle/programs.ts";
 import { withLock } from "../go/lock.ts";
 import { makeAppFolder, readEntries } from "./app-folder.ts";
 import type { ProgramName } from "./app-folder.ts";
@@ -96,6 +96,7 @@ function settingsOf(program: ProgramName, version: string): ImageSettings {
     env: {
       PATH: "/usr/local/bin:/usr/bin:/bin",
       NODE_ENV: "production",
+      ...programOf(`${program}.cjs`).environment,
       ...(program === "predictor" ? compileCacheEnvironment(COMPILE_CACHE) : {}),
     },
     user: `${USER.id}:${USER.id}`,

@@ -6,7 +6,7 @@
  */
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
-import { nodeArguments } from "../../bundle/programs.ts";
+import { programOf } from "../../bundle/programs.ts";
 import type { Check } from "../predictor/checks.ts";
 import { machine, printChecks, writeResults } from "../predictor/report.ts";
 import { shown, summarize, type Summary } from "../predictor/stats.ts";
@@ -47,13 +47,12 @@ export async function main(args: string[]): Promise<void> {
   printRows(rows, plan);
   printChecks(checks);
   if (quick) return;
-  const [program = "", ...flags] = nodeArguments("controller.cjs", "dist").toReversed();
   writeResults("controller", {
     machine: machine(),
     loadBefore,
     loadAfter: loadavg()[0] ?? 0,
-    program,
-    flags: flags.toReversed(),
+    node: programOf("controller.cjs").nodeFlags,
+    environment: programOf("controller.cjs").environment,
     ...plan,
     rounds: rounds.length,
     checks,

@@ -4,21 +4,23 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { startController, type ControllerProcess } from "../../../test/support/controller.ts";
 import { bundle } from "../../bundle/bundle.ts";
-import { nodeArguments, PROGRAMS } from "../../bundle/programs.ts";
+import { nodeArguments, programOf } from "../../bundle/programs.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const folder = join(root, "dist");
+const PROGRAM = "controller.cjs";
 
 /** Bundles it anew: dist/controller.cjs is of these sources. */
 export async function build(): Promise<void> {
-  const programs = PROGRAMS.filter(({ output }) => output === "controller.cjs");
-  await bundle({ root, outdir: folder, strict: true, programs });
+  await bundle({ root, outdir: folder, strict: true, programs: [programOf(PROGRAM)] });
 }
 
-/** Starts dist/controller.cjs with the arguments of Node that the image has. */
+/** Starts dist/controller.cjs with the arguments and environment that the image has. */
 export async function start(kubeconfig: string, namespace: string): Promise<ControllerProcess> {
-  const env = { LOG_LEVEL: "info", NODE_ENV: "production", WATCH_NAMESPACES: namespace };
-  return startController(kubeconfig, env, nodeArguments("controller.cjs", folder));
+  const { environment } = programOf(PROGRAM);
+  const settings = { LOG_LEVEL: "info", NODE_ENV: "production", WATCH_NAMESPACES: namespace };
+  const env = { ...environment, ...settings };
+  return startController(kubeconfig, env, nodeArguments(PROGRAM, folder));
 }
 
 /** When it logged that its caches are synced, wall clock; undefined before. */
