@@ -7,6 +7,7 @@ import { invalid } from "../errors.ts";
 import { datatypes } from "./datatypes.ts";
 import { isObject, quote } from "./json.ts";
 import type { JsonObject } from "./json.ts";
+import { cutAtNul } from "./elements.ts";
 import { elementCount } from "./tensor.ts";
 import type { Bytes, Signature, Tensor, TensorSpec } from "./tensor.ts";
 
@@ -71,13 +72,13 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Checks that bytes are what the shape says. Throws ServingError `invalid`. */
 export function checkBinary(
-  { datatype, shape, anyBytes }: Pick<TensorSpec, "datatype" | "shape" | "anyBytes">,
+  { datatype, shape, elements }: Pick<TensorSpec, "datatype" | "shape" | "elements">,
   data: Bytes,
   where: string,
 ): void {
   const count = elementCount(shape);
   if (datatype === "BYTES") {
-    const found = countElements(data, where, anyBytes !== true);
+    const found = countElements(data, where, elements);
     if (found === count) return;
     const holds = `shape [${shape.join(",")}] holds ${count} elements`;
     throw invalid(`${where}: ${holds}, the binary data has ${found}`);
@@ -95,15 +96,17 @@ export function checkBinary(
   }
 }
 
-function countElements(data: Bytes, where: string, asText: boolean): number {
+function countElements(data: Bytes, where: string, elements: TensorSpec["elements"]): number {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   let count = 0;
   for (let at = 0; at < data.byteLength; count++) {
     const cut = at + 4 > data.byteLength;
     const end = cut ? Number.POSITIVE_INFINITY : at + 4 + view.getUint32(at, true);
     if (end > data.byteLength) throw invalid(`${where}: element ${count} is cut short`);
+    const element = data.subarray(at + 4, end);
+    if (elements === undefined && element.includes(0)) throw cutAtNul(where, count);
     try {
-      if (asText) utf8.decode(data.subarray(at + 4, end));
+      if (elements !== "picture") utf8.decode(element);
     } catch {
       // onnxruntime's strings are UTF-8, so that other bytes have no way in.
       throw invalid(`${where}: element ${count} is not valid UTF-8, which a model's strings are`);

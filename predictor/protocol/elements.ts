@@ -3,12 +3,11 @@
  */
 import { invalid } from "../errors.ts";
 import { datatypes } from "./datatypes.ts";
-import type { Datatype } from "./datatypes.ts";
 import { InexactInteger, quote } from "./json.ts";
 import { elementCount, packStrings, unpackStrings, viewOf } from "./tensor.ts";
-import type { Bytes, Tensor } from "./tensor.ts";
+import type { Bytes, Tensor, TensorSpec } from "./tensor.ts";
 
-type Target = { name: string; datatype: Datatype; shape: readonly number[] };
+type Target = Pick<TensorSpec, "name" | "datatype" | "shape" | "elements">;
 
 /** Writes one JSON value as element `index`; throws ServingError `invalid`. */
 type Write = (index: number, value: unknown) => void;
@@ -85,12 +84,24 @@ function writerFor(target: Target, count: number): { write: Write; finish: () =>
 }
 
 function stringWriter(target: Target, count: number): { write: Write; finish: () => Bytes } {
+  const where = `input ${quote(target.name)}`;
   const strings = Array.from<string>({ length: count });
   const write: Write = (index, value) => {
     if (typeof value !== "string") throw refuse(target, index, value);
+    if (!value.isWellFormed()) {
+      throw invalid(`${where}: element ${index} holds half of a surrogate pair, and is no text`);
+    }
+    if (target.elements === undefined && value.includes("\0")) throw cutAtNul(where, index);
     strings[index] = value;
   };
   return { write, finish: () => packStrings(strings) };
+}
+
+/** The fault of a text that would lose its end on the way to the model. */
+export function cutAtNul(where: string, index: number): Error {
+  return invalid(
+    `${where}: element ${index} holds U+0000, at which onnxruntime's Node binding would cut it`,
+  );
 }
 
 /** true and false, and 1 and 0 as every NumPy client sends them. */

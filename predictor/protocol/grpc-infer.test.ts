@@ -57,12 +57,28 @@ describe("typed contents", () => {
     ["FP16", {}, /no field for FP16/],
     ["FP64", { fp32_contents: bytesOf(Float32Array.of(1)) }, /elements are in fp64_contents/],
     ["BYTES", { bytes_contents: [Uint8Array.of(255), Buffer.alloc(0)] }, /not valid UTF-8/],
+    ["BYTES", { bytes_contents: [Buffer.from("a\0b"), Buffer.alloc(0)] }, /holds U\+0000/],
   ];
   for (const [datatype, contents, says] of refused) {
     it(`of ${datatype} are refused: ${says.source}`, () => {
       assert.throws(() => decodeOne(datatype, contents), says);
     });
   }
+});
+
+describe("raw contents", () => {
+  it("of a picture are any bytes", () => {
+    const spec = { name: "x", datatype: "BYTES", shape: [-1], dimensionNames: [""] } as const;
+    const raw = Uint8Array.of(2, 0, 0, 0, 0xff, 0);
+    const inputs = [{ name: "x", datatype: "BYTES", shape: [1n] }];
+    const bytes = wire({ model_name: "m", inputs, raw_input_contents: [raw] });
+    const decode = (elements: "picture" | "text"): Bytes | undefined => {
+      const signature = { inputs: [{ ...spec, elements }], outputs: [] };
+      return decodeInferMessage(decodeMessage(request, bytes), signature).inputs[0]?.data;
+    };
+    assert.deepEqual(decode("picture"), raw);
+    assert.throws(() => decode("text"), /not valid UTF-8/);
+  });
 });
 
 describe("bytes that are no message", () => {

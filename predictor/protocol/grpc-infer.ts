@@ -77,13 +77,13 @@ function decodeInput(input: Message, spec: TensorSpec, raw: Bytes | undefined): 
     if (Object.keys(contents).length > 0) {
       throw invalid(`${where}: has contents, but raw_input_contents is given`);
     }
-    checkBinary(target, raw, where);
+    checkBinary({ ...spec, shape }, raw, where);
     return { ...target, data: raw };
   }
-  return { ...target, data: decodeContents(contents, target, where) };
+  return { ...target, data: decodeContents(contents, { ...spec, shape }, where) };
 }
 
-function decodeContents(contents: Message, target: Omit<Tensor, "data">, where: string): Bytes {
+function decodeContents(contents: Message, target: TensorSpec, where: string): Bytes {
   const { datatype } = target;
   const field = contentsFields[datatype];
   if (field === undefined) {

@@ -333,3 +333,34 @@ describe("encode and decode", () => {
     );
   });
 });
+
+describe("texts that a graph would not see whole", () => {
+  const json = (text: string): string =>
+    `{"inputs":[{"name":"x","datatype":"BYTES","shape":[1],"data":["${text}"]}]}`;
+  const binary = (text: string, of: Signature): Tensor | undefined => {
+    const data = packStrings([text]);
+    const parameters = { binary_data_size: data.byteLength };
+    const input = { name: "x", datatype: "BYTES", shape: [1], parameters };
+    const head = Buffer.from(JSON.stringify({ inputs: [input] }));
+    return decodeInfer(Buffer.concat([head, data]), of, head.byteLength).inputs[0];
+  };
+  const ofTask: Signature = {
+    ...taking("BYTES"),
+    inputs: [{ name: "x", datatype: "BYTES", shape: [-1], dimensionNames: [""], elements: "text" }],
+  };
+
+  it("are refused: onnxruntime's Node binding would cut them at U+0000", () => {
+    refuses(json(String.raw`a\u0000b`), /element 0 holds U\+0000/, taking("BYTES"));
+    assert.throws(() => binary("a\0b", taking("BYTES")), /element 0 holds U\+0000/);
+  });
+  it("are refused when they are no texts", () => {
+    refuses(json(String.raw`a\ud800`), /half of a surrogate pair/, taking("BYTES"));
+    refuses(json(String.raw`a\ud800`), /half of a surrogate pair/, ofTask);
+  });
+  it("are a task's to read whole", () => {
+    const expected = packStrings(["a\0b"]);
+    assert.deepEqual(binary("a\0b", ofTask)?.data, Buffer.from(expected));
+    const text = String.raw`a\u0000b`;
+    assert.deepEqual(decodeInfer(Buffer.from(json(text)), ofTask).inputs[0]?.data, expected);
+  });
+});

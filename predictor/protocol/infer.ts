@@ -131,7 +131,11 @@ function decodeInput(input: JsonObject, spec: TensorSpec, binary: BinaryPart | u
   checkShape(shape, spec);
   const target = { name: spec.name, datatype: spec.datatype, shape };
   const size = binarySizeOf(input, where);
-  if (size === undefined) return { ...target, data: decodeElements(target, input["data"]) };
+  if (size === undefined) {
+    const { elements } = spec;
+    const wanted = elements === undefined ? target : { ...target, elements };
+    return { ...target, data: decodeElements(wanted, input["data"]) };
+  }
   if (binary === undefined) {
     throw invalid(`${where}: binary_data_size needs the header Inference-Header-Content-Length`);
   }

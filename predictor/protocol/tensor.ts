@@ -23,8 +23,11 @@ export type TensorSpec = {
   readonly shape: readonly number[];
   /** The model's names of its dimensions, empty where it has none. */
   readonly dimensionNames: readonly string[];
-  /** BYTES that need not be text: pictures. */
-  readonly anyBytes?: boolean;
+  /**
+   * Of BYTES that a task takes and no graph sees: its texts may hold U+0000, at which onnxruntime's
+   * Node binding cuts a string; its pictures are any bytes.
+   */
+  readonly elements?: "text" | "picture";
 };
 
 export type Signature = {

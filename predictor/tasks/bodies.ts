@@ -93,7 +93,10 @@ function isBinary(value: unknown): value is { b64: string } {
 
 /** Text as it is; `{"b64": …}` stays base64 for pictures, and becomes text elsewhere. */
 function textOf(value: unknown, name: string): string {
-  if (typeof value === "string") return value;
+  if (typeof value === "string") {
+    if (value.isWellFormed()) return value;
+    throw invalid(`${quote(name)} holds half of a surrogate pair, and is no text`);
+  }
   if (!isBinary(value)) throw invalid(`${quote(name)} is ${quote(value)}, not a text`);
   if (name === "image") return value.b64;
   try {

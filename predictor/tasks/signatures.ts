@@ -89,7 +89,10 @@ export function signatureOf(task: TaskName): Signature {
     dimensionNames: [],
   });
   return {
-    inputs: fields.map((name) => ({ ...spec(name, "BYTES"), anyBytes: name === "image" })),
+    inputs: fields.map((name) => ({
+      ...spec(name, "BYTES"),
+      elements: name === "image" ? "picture" : "text",
+    })),
     outputs: columns.map(({ name, datatype }) => spec(name, datatype)),
   };
 }
