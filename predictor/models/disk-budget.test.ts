@@ -45,12 +45,14 @@ async function inStore(test: (store: Store) => Promise<void>): Promise<void> {
       const budget = new DiskBudget({
         modelDir,
         budgetBytes,
-        fetch: async ({ uri }) =>
-          fetchModel(
+        fetch: async ({ uri }) => {
+          const { versions } = await fetchModel(
             parseStorageUri(uri, true),
             { storageUri: uri, modelDir, modelBytesMax: 1e7, shown: uri },
             { environment: { ALLOW_INSECURE_HTTP: "true" }, signal: new AbortController().signal },
-          ),
+          );
+          return versions;
+        },
         isLoading: (uri) => uri === uriOf(store.loading),
       });
       return {
