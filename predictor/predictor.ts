@@ -70,7 +70,7 @@ class Predictor {
   readonly #executors: Executors | undefined;
   readonly #loading = new AbortController();
   /** What may have work left after the last answer. */
-  readonly #handlers: { drain(limitMs: number): Promise<number> }[] = [];
+  readonly #handlers = new Set<{ drain(limitMs: number): Promise<number> }>();
   #grpc: GrpcServer | undefined;
   #log: Log | undefined;
   #metrics: Metrics | undefined;
@@ -97,13 +97,14 @@ class Predictor {
       clock: systemClock,
       onRestart: (reason) => this.#log?.warn({ reason }, "executor replaced"),
       task: config.modelTask,
-      modelName: config.modelName,
       handler: {
         path: config.handler,
         allowed: config.handlersAllowed,
         timeoutMs: config.handlerTimeoutMs,
-        opened: (host) => void this.#handlers.push(host),
-        log: ({ fault, message }) => this.#log?.[fault ? "warn" : "info"]({ message }, "handler"),
+        opened: (host) => this.#handlers.add(host),
+        closed: (host) => this.#handlers.delete(host),
+        log: ({ fault, message }) =>
+          this.#log?.[fault ? "warn" : "info"]({ says: message }, "handler"),
       },
       limits: {
         batchSizeMax: config.batchSizeMax,
@@ -303,8 +304,9 @@ class Predictor {
     if (newest === undefined) throw new Error("the repository gave a model without a version");
     this.#modelMetrics = this.#allMetrics().forModel(name, newest.version);
     const parts = { ...newest, metrics: this.#modelMetrics };
+    const options = { ...this.#versions, modelName: name };
     const [first, digest] = await Promise.all([
-      ServedVersion.load(executors, parts, this.#versions),
+      ServedVersion.load(executors, parts, options),
       model.digest(),
     ]);
     if (digest !== undefined) this.#allMetrics().contents(name, digest);
@@ -313,7 +315,7 @@ class Predictor {
       if (found === undefined) throw new Error(`version ${id} is not in the repository`);
       const metrics = this.#allMetrics().forModel(name, id);
       const other = ServedVersion.prepare(this.#versions, metrics.restarted);
-      return ServedVersion.load(other, { ...found, metrics }, this.#versions);
+      return ServedVersion.load(other, { ...found, metrics }, options);
     };
     return new ServedModel({ name, versions: versions.map((each) => each.version), first, open });
   }
@@ -328,7 +330,8 @@ class Predictor {
 
   /** What handlers still do after the last answer may take what is left of the time. */
   async #drainHooks(limitMs: number): Promise<void> {
-    const drained = await Promise.all(this.#handlers.map(async (each) => each.drain(limitMs)));
+    const handlers = [...this.#handlers];
+    const drained = await Promise.all(handlers.map(async (each) => each.drain(limitMs)));
     const left = drained.reduce((sum, each) => sum + each, 0);
     if (left > 0) this.#log?.warn({ calls: left }, "drain timeout, afterResponse cut off");
   }

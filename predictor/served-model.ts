@@ -19,6 +19,7 @@ import type { HookHost } from "./hooks/host.ts";
 import type { HandlerOptions } from "./hooks/open-hooks.ts";
 import { hasTaskFiles } from "./tasks/has-task-files.ts";
 import type { ServedTask } from "./tasks/served-task.ts";
+import type { Presence } from "./threads/presence.ts";
 
 export type VersionOptions = {
   readonly entry: ChildEntry;
@@ -38,6 +39,13 @@ export type VersionOptions = {
   readonly modelName?: string | undefined;
   /** Without it, handlers are not looked for. */
   readonly handler?: HandlerOptions | undefined;
+  /** The memory that it shares with other models, in a repository. */
+  readonly presence?: VersionPresence | undefined;
+};
+
+export type VersionPresence = Presence & {
+  /** Another graph of the same model. Rejects like a load. */
+  openGraph(path: string): Promise<ServedVersion>;
 };
 
 /** How often a version that leaves looks whether its requests are answered. */
@@ -74,6 +82,7 @@ export class ServedVersion {
   /** How requests are joined; nothing when they aren't. */
   readonly batching: Batching | undefined;
   readonly #generator: TextGenerator | undefined;
+  readonly #notes: string[] = [];
   #task: ServedTask | undefined;
   #hooks: HookHost | undefined;
   readonly #executor: Executor;
@@ -86,7 +95,8 @@ export class ServedVersion {
   constructor(parts: VersionParts, { limits, clock }: Pick<VersionOptions, "limits" | "clock">) {
     const { metrics } = parts;
     this.version = parts.version;
-    this.loaded = parts.loaded;
+    this.loaded = { ...parts.loaded, notes: this.#notes };
+    this.#notes.push(...parts.loaded.notes);
     this.metrics = metrics;
     const { batchSizeMax: sizeMax, batchLatencyMs: latencyMs } = limits;
     this.batching = parts.loaded.batchable ? { sizeMax, latencyMs } : undefined;
@@ -131,12 +141,8 @@ export class ServedVersion {
   ): Promise<ServedVersion> {
     try {
       const loaded = await executor.load(path);
-      const notes = [...loaded.notes];
-      const version = new ServedVersion(
-        { ...parts, loaded: { ...loaded, notes }, executor },
-        options,
-      );
-      await version.#equip(path, options, (text) => notes.push(text));
+      const version = new ServedVersion({ ...parts, loaded, executor }, options);
+      await version.equip(path, options);
       return version;
     } catch (error) {
       await executor.close();
@@ -144,19 +150,19 @@ export class ServedVersion {
     }
   }
 
-  /** Adds what lies beside a model, or is configured for it: a handler, a task. */
-  async #equip(
-    path: string,
-    options: VersionOptions,
-    note: (text: string) => unknown,
-  ): Promise<void> {
-    const { clock, onRestart, handler } = options;
+  /**
+   * Adds what lies beside a model, or is configured for it: a handler, a task. Rejects with
+   * LoadFailed; what was opened before is then for close().
+   */
+  async equip(path: string, options: VersionOptions): Promise<void> {
+    const { handler } = options;
+    const note = (text: string): unknown => this.#notes.push(text);
     const found = handler === undefined ? {} : selectHandler(path, handler);
     if (found.refused !== undefined) note(found.refused);
     if (handler !== undefined && found.path !== undefined) {
       const { openHooks } = await import("./hooks/open-hooks.ts");
       const model = { name: options.modelName ?? "", version: this.version };
-      this.#hooks = await openHooks(found.path, path, { ...handler, model, clock, onRestart });
+      this.#hooks = await openHooks(found.path, path, { ...options, ...handler, model });
     }
     if (!hasTaskFiles(path, options.task)) return;
     const { openTask } = await import("./tasks/open-task.ts");
@@ -174,12 +180,12 @@ export class ServedVersion {
   }
 
   get task(): ServedTask | undefined {
-    return this.#task;
+    return this.#successor == null ? this.#task : this.#successor.task;
   }
 
   /** What a handler does before and after its inferences. */
   get hooks(): HookHost | undefined {
-    return this.#hooks;
+    return this.#successor == null ? this.#hooks : this.#successor.hooks;
   }
 
   /** For the generate routes, when the model's task makes text. */
@@ -200,6 +206,11 @@ export class ServedVersion {
     return this.#batcher.submit(work);
   }
 
+  /** Tensors for the graph, whatever its task takes, and although it was retired meanwhile. */
+  submitTensors(work: Work): Ticket {
+    return this.#batcher.submit(work);
+  }
+
   async close(): Promise<void> {
     await this.#hooks?.close();
     await this.#task?.close();
@@ -212,20 +223,22 @@ export class ServedVersion {
     // Every request has its answer by then, if only that it took too long.
     const untilMs = this.#clock.nowMs() + this.#timeoutMs;
     while (this.#clock.nowMs() < untilMs) {
-      if (this.#batcher.depth === 0 && this.#executor.ready()) break;
+      const threads = this.#task?.idle !== false && this.#hooks?.idle !== false;
+      if (threads && this.#batcher.depth === 0 && this.#executor.ready()) break;
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#clock.after(retireCheckMs, resolve);
       await promise;
     }
-    await this.#executor.close();
+    await this.close();
   }
 
   /** A request that was decoded for this version: it fits another one of the same signature. */
   #passOn(work: Work): Ticket {
-    const same =
-      this.#successor != null &&
-      JSON.stringify(this.#successor.signature) === JSON.stringify(this.signature);
-    if (same && this.#successor != null) return this.#successor.submit(work);
+    const signatures = (of: ServedVersion): string =>
+      JSON.stringify([of.signature, of.loaded.signature]);
+    const successor = this.#successor ?? undefined;
+    const same = successor !== undefined && signatures(successor) === signatures(this);
+    if (same) return successor.submit(work);
     const changed = new ServingError("not-ready", "the model has just changed, try again");
     return { result: Promise.reject(changed), cancel: () => {} };
   }

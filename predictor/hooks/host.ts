@@ -3,20 +3,26 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../batch/port.ts";
 import { ServingError } from "../errors.ts";
 import type { Bytes } from "../protocol/tensor.ts";
+import type { Companion, Presence } from "../threads/presence.ts";
 import { SupervisedThread } from "../threads/supervised.ts";
 import type { BodyOf, FromHooks, HookName, ToHooks } from "./messages.ts";
 import type { HookRequest } from "./types.ts";
 
 export type HookHostOptions = {
-  readonly path: string;
-  readonly model: { readonly name: string; readonly version: string; readonly folder: string };
+  /** The handler of the model at a path, and the model's folder. */
+  readonly locate: (modelPath: string) => { readonly path: string; readonly folder: string };
+  readonly model: { readonly name: string; readonly version: string };
   /** For one call of one hook. */
   readonly timeoutMs: number;
   /** Calls of afterResponse that may wait; more are dropped. */
   readonly queueMax: number;
+  readonly loadTimeoutMs: number;
+  /** Where the model may leave memory: a request holds it there, and the thread goes with it. */
+  readonly presence?: Presence | undefined;
   readonly clock: Clock;
   readonly onRestart: (reason: string) => void;
   readonly log: (entry: { readonly fault: boolean; readonly message: string }) => void;
+  readonly closed?: (host: HookHost) => void;
 };
 
 export type Replaced = BodyOf & { readonly json: boolean };
@@ -36,12 +42,16 @@ const waitingBytesMax = 268_435_456;
 /** A thread that doesn't answer for so long does not listen. */
 const deafMs = 5000;
 
-export class HookHost {
+export class HookHost implements Companion {
   readonly #options: HookHostOptions;
   readonly #thread: SupervisedThread<FromHooks, ToHooks>;
   readonly #calling = new Map<string, Calling>();
   readonly #deaf = new Map<number, () => void>();
   readonly #waiting: After[] = [];
+  /** Lets go of the model that a request holds in memory. */
+  readonly #releases = new Map<number, () => void>();
+  /** Requests between begin() and after(). */
+  #open = 0;
   #waitingBytes = 0;
   #running = 0;
   #dropped = 0;
@@ -51,38 +61,83 @@ export class HookHost {
 
   private constructor(options: HookHostOptions) {
     this.#options = options;
-    const { path, model, clock, onRestart } = options;
+    const load = (modelPath: string): ToHooks => {
+      const { path, folder } = options.locate(modelPath);
+      return { type: "load", path, model: { ...options.model, folder } };
+    };
     this.#thread = new SupervisedThread({
+      ...options,
       name: "hooks",
-      load: { type: "load", path, model } satisfies ToHooks,
-      clock,
+      load,
+      respawns: options.presence === undefined,
       receive: (message) => this.#receive(message),
       lost: (reason) => this.#lose(reason),
-      onRestart,
     });
   }
 
   /** Loads the handler. Rejects with LoadFailed, which names the file and the line. */
-  static async open(options: HookHostOptions): Promise<HookHost> {
+  static async open(modelPath: string, options: HookHostOptions): Promise<HookHost> {
     const host = new HookHost(options);
-    await host.#thread.open();
+    await host.resume(modelPath);
+    options.presence?.join(host);
     return host;
   }
 
+  /** Requests are taken; where the model may leave memory, they bring the thread back. */
   get ready(): boolean {
+    return this.#options.presence !== undefined || this.awake;
+  }
+
+  get awake(): boolean {
     return this.#thread.ready;
+  }
+
+  get bytes(): number {
+    return this.#thread.bytes;
+  }
+
+  /** No request is on its way, and nothing is left to do after one. */
+  get idle(): boolean {
+    return this.#open === 0 && this.#running === 0 && this.#waiting.length === 0;
+  }
+
+  async resume(modelPath: string): Promise<void> {
+    await this.#thread.open(modelPath);
+  }
+
+  async suspend(): Promise<void> {
+    await this.#thread.close();
   }
 
   /** A request comes: to be called with its body before anything else. */
   begin(request: Omit<HookRequest, "body" | "id">, bytes: Bytes): Hooked {
     const id = this.#nextId++;
     const head = { ...request, id: request.headers["x-request-id"] ?? randomUUID() };
-    const begun = this.#call("preprocess", { type: "preprocess", id, head, bytes });
-    return new Hooked(id, begun, {
+    this.#open++;
+    const held = this.#hold(id);
+    const begin = async (): Promise<Replaced | undefined> =>
+      this.#call("preprocess", { type: "preprocess", id, head, bytes });
+    return new Hooked(id, held === undefined ? begin() : held.then(begin), {
       call: async (name, message) => this.#call(name, message),
-      after: (message) => this.#queue(message),
+      after: (message) => {
+        this.#open--;
+        if (held === undefined) this.#queue(message);
+        // What could not be brought into memory has no handler to tell.
+        else void held.then(() => this.#queue(message)).catch(() => {});
+      },
       abort: () => this.#abort(id),
     });
+  }
+
+  #hold(id: number): Promise<void> | undefined {
+    return this.#options.presence?.hold().then((release) => void this.#releases.set(id, release));
+  }
+
+  /** There is nothing more to do for the request. */
+  #forget(id: number): void {
+    this.#thread.post({ type: "forget", id });
+    this.#releases.get(id)?.();
+    this.#releases.delete(id);
   }
 
   /** Waits until afterResponse has done with what waits. Resolves with the number it left. */
@@ -96,11 +151,12 @@ export class HookHost {
   }
 
   async close(): Promise<void> {
-    await this.#thread.close();
+    await this.suspend();
+    this.#options.closed?.(this);
   }
 
   async #call(name: HookName, message: ToHooks & { id: number }): Promise<Replaced | undefined> {
-    if (!this.ready) throw new ServingError("not-ready", "the handler is being restarted");
+    if (!this.awake) throw new ServingError("not-ready", "the handler is being restarted");
     this.#thread.post(message);
     // Posted all the same: the other hooks want to know the request.
     if (!this.#names.has(name)) return undefined;
@@ -143,7 +199,7 @@ export class HookHost {
   }
 
   #abort(id: number): void {
-    if (!this.ready || this.#deaf.has(id)) return;
+    if (!this.awake || this.#deaf.has(id)) return;
     this.#thread.post({ type: "abort", id });
     const deaf = (): void => this.#thread.replace("the handler's thread does not listen");
     this.#deaf.set(id, this.#options.clock.after(deafMs, deaf));
@@ -159,13 +215,10 @@ export class HookHost {
   }
 
   #queue(message: After): void {
-    if (!this.#names.has("afterResponse")) {
-      this.#thread.post({ type: "forget", id: message.id });
-      return;
-    }
+    if (!this.#names.has("afterResponse")) return this.#forget(message.id);
     const full = this.#waiting.length >= this.#options.queueMax;
     if (full || this.#waitingBytes + message.bytes.byteLength > waitingBytesMax) {
-      this.#thread.post({ type: "forget", id: message.id });
+      this.#forget(message.id);
       this.#dropped++;
       const text = `afterResponse is too slow: ${this.#dropped} calls dropped so far`;
       this.#options.log({ fault: true, message: text });
@@ -195,7 +248,7 @@ export class HookHost {
       const why = typeof cause === "string" ? `${text}: ${cause}` : text;
       this.#options.log({ fault: true, message: why });
     }
-    this.#thread.post({ type: "forget", id: message.id });
+    this.#forget(message.id);
     this.#running--;
     this.#pump();
   }

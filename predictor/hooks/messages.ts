@@ -1,6 +1,7 @@
 /** What the HTTP process and the thread of the handler say to each other. */
 import type { ServingErrorCode } from "../errors.ts";
 import type { Bytes } from "../protocol/tensor.ts";
+import type { LoadAnswer } from "../threads/supervised.ts";
 import type { HookRequest } from "./types.ts";
 
 export type HookName = "preprocess" | "postprocess" | "afterResponse";
@@ -30,9 +31,8 @@ export type ToHooks =
   | { readonly type: "forget"; readonly id: number };
 
 export type FromHooks =
-  | { readonly type: "loaded" }
-  | { readonly type: "load-failed"; readonly reason: string }
-  /** Which hooks the handler has, after "loaded". */
+  | LoadAnswer
+  /** Which hooks the handler has, before "loaded". */
   | { readonly type: "hooks"; readonly names: readonly HookName[] }
   /** Without bytes, the body stays what it was. */
   | {

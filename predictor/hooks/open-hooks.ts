@@ -1,5 +1,5 @@
 /** Loads a model's handler; loaded itself only when there is one. */
-import type { Clock } from "../batch/port.ts";
+import { basename, join } from "node:path";
 import { folderOf } from "../tasks/has-task-files.ts";
 import type { HandlerChoice } from "./find-handler.ts";
 import { HookHost } from "./host.ts";
@@ -7,8 +7,9 @@ import type { HookHostOptions } from "./host.ts";
 
 export type HandlerOptions = HandlerChoice &
   Pick<HookHostOptions, "timeoutMs" | "log"> & {
-    /** Told of each, to drain it at the end. */
+    /** Told of each, to drain it at the end, and of those that ended before. */
     readonly opened: (host: HookHost) => void;
+    readonly closed: (host: HookHost) => void;
   };
 
 const queueMax = 1000;
@@ -17,14 +18,15 @@ const queueMax = 1000;
 export async function openHooks(
   path: string,
   modelPath: string,
-  options: HandlerOptions & {
-    readonly model: { readonly name: string; readonly version: string };
-    readonly clock: Clock;
-    readonly onRestart: (reason: string) => void;
-  },
+  options: HandlerOptions &
+    Pick<HookHostOptions, "model" | "clock" | "onRestart" | "loadTimeoutMs" | "presence">,
 ): Promise<HookHost> {
-  const model = { ...options.model, folder: folderOf(modelPath) };
-  const host = await HookHost.open({ ...options, path, model, queueMax });
+  const beside = options.path === undefined;
+  const locate = (at: string): { path: string; folder: string } => {
+    const folder = folderOf(at);
+    return { folder, path: beside ? join(folder, basename(path)) : path };
+  };
+  const host = await HookHost.open(modelPath, { ...options, locate, queueMax });
   options.opened(host);
   return host;
 }

@@ -9,7 +9,7 @@ import { parentPort } from "node:worker_threads";
 import type { MessagePort } from "node:worker_threads";
 import { messageOf } from "../errors.ts";
 import type { ServingErrorCode } from "../errors.ts";
-
+import { threadBytes } from "../threads/memory.ts";
 import type { BodyOf, FromHooks, HookName, ToHooks } from "./messages.ts";
 import type { Handler, HookContext, HookRequest, LoadContext, Replacement } from "./types.ts";
 
@@ -59,9 +59,9 @@ class Hooks {
       const log = (text: string): void => this.#send({ type: "log", message: text });
       const context: LoadContext = { model, log };
       this.#base = { ...context, state: await this.#handler.load?.(context) };
-      this.#send({ type: "loaded" });
       const names = hookNames.filter((name) => this.#handler[name] !== undefined);
       this.#send({ type: "hooks", names });
+      this.#send({ type: "loaded", bytes: threadBytes() });
     } catch (error) {
       this.#send({ type: "load-failed", reason: `handler ${whereOf(error, path)}` });
     }

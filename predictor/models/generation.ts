@@ -1,21 +1,25 @@
 /** A model at one state of its source: its versions as units, and how it is served. */
 import { stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { Clock } from "../batch/port.ts";
+import { ServingError } from "../errors.ts";
 import type { LoadedModel } from "../executor/messages.ts";
 import type { ModelVersion } from "../repository/read-folder.ts";
 import { ServedModel } from "../served-model.ts";
-import type { Executor, ServedVersion } from "../served-model.ts";
+import type { Executor, ServedVersion, VersionPresence } from "../served-model.ts";
 import { folderBytes } from "./folder-bytes.ts";
 import { faultOfLoad } from "./faults.ts";
 import type { Residency } from "./residency.ts";
 import { ResidentExecutor } from "./resident.ts";
 import { Unit } from "./unit.ts";
+import type { ModelFile } from "./unit.ts";
 
 export type GenerationParts = {
   readonly name: string;
   readonly residency: Residency;
   readonly clock: Clock;
+  /** How long a request waits for the model to come back into memory. */
+  readonly waitMs: number;
   /** Brings the files to this machine, if they aren't here. Rejects with StorageError. */
   readonly fetch: () => Promise<readonly ModelVersion[]>;
   readonly makeVersion: (parts: {
@@ -24,9 +28,13 @@ export type GenerationParts = {
     readonly loaded: LoadedModel;
     readonly executor: Executor;
   }) => ServedVersion;
+  /** Adds what lies beside the graph at `path`. Rejects with LoadFailed. */
+  readonly equip: (version: ServedVersion, path: string, about: Equipping) => Promise<void>;
   /** Told of each failed load. */
   readonly onFailure: (error: unknown) => void;
 };
+
+export type Equipping = { readonly model: string; readonly presence: VersionPresence };
 
 export class Generation {
   readonly #parts: GenerationParts;
@@ -77,24 +85,105 @@ function unitOf({ name, fetch }: GenerationParts, version: string): Unit {
   return new Unit(version === "1" ? name : `${name} ${version}`, async () => {
     const found = (await fetch()).find((each) => each.version === version);
     if (found === undefined) throw new Error(`version ${version} is not in the repository`);
-    const { size } = await stat(found.path);
-    const beside = await folderBytes(dirname(found.path), (file) => /\.onnx[._-]?data/.test(file));
-    return { path: found.path, bytes: size + beside };
+    return modelFile(found.path);
   });
 }
 
+async function modelFile(path: string): Promise<ModelFile> {
+  const { size } = await stat(path);
+  const ofData = (file: string): boolean => /\.onnx[._-]?data/.test(file);
+  // Of several graphs each has data of its own, named after it.
+  const own = (file: string): boolean => ofData(file) && file.startsWith(basename(path));
+  const folder = dirname(path);
+  const beside = (await folderBytes(folder, own)) || (await folderBytes(folder, ofData));
+  return { path, bytes: size + beside };
+}
+
+/** A version with all that belongs to it, in memory. What can't be opened leaves nothing behind. */
 async function openUnit(
-  { name, residency, clock, makeVersion, onFailure }: GenerationParts,
+  parts: GenerationParts,
   unit: Unit,
   version: string,
 ): Promise<ServedVersion> {
+  const { name, residency, equip } = parts;
+  const [served] = await openGraph(parts, unit, version);
+  const units = [unit];
+  // Until it is whole, its graph must not leave again.
+  await residency.acquire(unit);
+  const hold = async (): Promise<() => void> => holdAll(parts, units);
+  try {
+    const presence: VersionPresence = {
+      hold,
+      join: (companion) => void unit.companions.push(companion),
+      openGraph: async (path) => {
+        const [other, another] = await openGraph(parts, graphOf(unit, basename(path)), version);
+        units.push(another);
+        return other;
+      },
+    };
+    await equip(served, unit.path, { model: name, presence });
+    if (unit.companions.length > 0) await residency.grown(unit);
+    residency.release(unit);
+    return served;
+  } catch (error) {
+    residency.release(unit);
+    await served.close();
+    throw error;
+  }
+}
+
+/** A graph of its own beside the first one of a model. */
+function graphOf(unit: Unit, file: string): Unit {
+  return new Unit(`${unit.name} ${file}`, async () => {
+    const { path } = await unit.file();
+    return modelFile(join(dirname(path), file));
+  });
+}
+
+async function openGraph(
+  parts: GenerationParts,
+  unit: Unit,
+  version: string,
+): Promise<[ServedVersion, Unit]> {
+  const { name: model, residency, clock, makeVersion } = parts;
   await residency.acquire(unit);
   const { loaded } = unit;
   if (loaded === undefined) throw new Error("a unit was loaded without a description");
-  const faultOf = (error: unknown) => {
-    onFailure(error);
-    return faultOfLoad(name, error);
-  };
+  const faultOf = (error: unknown): ServingError => faultIn(parts, error);
   const executor = new ResidentExecutor(unit, residency, { faultOf }, clock);
-  return makeVersion({ model: name, version, loaded, executor });
+  return [makeVersion({ model, version, loaded, executor }), unit];
+}
+
+function faultIn({ name, onFailure }: GenerationParts, error: unknown): ServingError {
+  onFailure(error);
+  return faultOfLoad(name, error);
+}
+
+/** All graphs of a model in memory; who waits longer than a request may is told to come back. */
+async function holdAll(parts: GenerationParts, units: readonly Unit[]): Promise<() => void> {
+  const { clock, waitMs } = parts;
+  const { promise, reject } = Promise.withResolvers<never>();
+  const late = new ServingError("not-ready", "the model is still loading, try again later");
+  const holding = acquireAll(parts, units);
+  const cancel = clock.after(waitMs, () => {
+    reject(late);
+    void holding.then((release) => release()).catch(() => {}); // It was reported.
+  });
+  return Promise.race([holding, promise]).finally(cancel);
+}
+
+async function acquireAll(parts: GenerationParts, units: readonly Unit[]): Promise<() => void> {
+  const { residency } = parts;
+  const held: Unit[] = [];
+  const release = (): void => held.splice(0).forEach((unit) => residency.release(unit));
+  try {
+    for (const unit of units) {
+      await residency.acquire(unit);
+      held.push(unit);
+    }
+    return release;
+  } catch (error) {
+    release();
+    throw faultIn(parts, error);
+  }
 }

@@ -22,6 +22,7 @@ export type RepositoryOptions = {
   readonly fetch: (model: IndexedModel) => Promise<readonly ModelVersion[]>;
   readonly residency: Residency;
   readonly makeVersion: GenerationParts["makeVersion"];
+  readonly equip: GenerationParts["equip"];
   readonly clock: Clock;
   /** How long a request waits for its model to be loaded the first time. */
   readonly waitMs: number;
@@ -191,13 +192,15 @@ export class ModelRepository implements Models {
   }
 
   async #open(entry: Entry): Promise<ServedModel> {
-    const { residency, clock, fetch, makeVersion, observer } = this.#options;
+    const { residency, clock, waitMs, fetch, makeVersion, equip, observer } = this.#options;
     const { source } = entry;
     const generation = await Generation.open({
       name: source.name,
       residency,
       clock,
+      waitMs,
       makeVersion,
+      equip,
       fetch: async () => fetch(source),
       onFailure: (error) => {
         observer.failed(source.name, messageOf(error));

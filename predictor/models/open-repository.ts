@@ -10,9 +10,11 @@ import { readIndex, resolveModel } from "../repository/repository.ts";
 import type { ResolveOptions } from "../repository/repository.ts";
 import { ServedVersion } from "../served-model.ts";
 import type { VersionOptions } from "../served-model.ts";
+import { hasTaskFiles } from "../tasks/has-task-files.ts";
 import type { IndexedModel } from "../repository/model-index.ts";
 import type { ModelVersion } from "../repository/read-folder.ts";
 import { DiskBudget } from "./disk-budget.ts";
+import type { Equipping } from "./generation.ts";
 import { ModelRepository } from "./model-repository.ts";
 import { poll } from "./poll.ts";
 import { Residency } from "./residency.ts";
@@ -70,11 +72,12 @@ export async function openRepository(options: OpenOptions): Promise<ModelReposit
       residency,
       clock: options.versions.clock,
       waitMs: config.requestTimeoutMs,
-      makeVersion: ({ model, version, loaded, executor }) =>
-        new ServedVersion(
-          { version, loaded, executor, metrics: options.metrics().forModel(model, version) },
-          options.versions,
-        ),
+      makeVersion: ({ model, version, loaded, executor }) => {
+        const metrics = options.metrics().forModel(model, version);
+        return new ServedVersion({ version, loaded, executor, metrics }, options.versions);
+      },
+      equip: async (version, path, about) =>
+        equip(version, path, { ...options.versions, ...about }),
       observer: {
         served: (model) => {
           server.forget(model.name);
@@ -98,6 +101,16 @@ export async function openRepository(options: OpenOptions): Promise<ModelReposit
     poll(storagePollMs, async () => opened.refresh(), { signal, failed });
   }
   return opened;
+}
+
+/** A task or handler of one model. A task by name is meant for those that have what tasks need. */
+async function equip(
+  version: ServedVersion,
+  path: string,
+  options: VersionOptions & Equipping,
+): Promise<void> {
+  const task = hasTaskFiles(path, "auto") ? options.task : undefined;
+  await version.equip(path, { ...options, task, modelName: options.model });
 }
 
 type Sizes = {

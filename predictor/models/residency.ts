@@ -62,9 +62,10 @@ export class Residency {
     this.#spawn();
   }
 
-  /** Memory of the executor processes and what loads under way may take, in bytes. */
+  /** Memory of the executor processes, of threads, and what loads under way may take, in bytes. */
   get usedBytes(): number {
     let bytes = 0;
+    for (const unit of this.#units) bytes += unit.threadBytes;
     for (const host of this.#hosts) bytes += host.rssBytes || this.#baseBytes();
     for (const promised of this.#promised.values()) bytes += promised;
     return bytes;
@@ -98,13 +99,20 @@ export class Residency {
   /** The unit may leave memory when the room is needed. */
   release(unit: Unit): void {
     unit.pins--;
+    // Its session was lost meanwhile: threads alone are of no use.
+    if (unit.pins === 0 && !unit.placed) void unit.sleep();
     for (const wake of this.#waiting) wake();
+  }
+
+  /** What a pinned unit takes has grown by companions: others leave if that is too much. */
+  async grown(unit: Unit): Promise<void> {
+    await this.#settle(unit);
   }
 
   /** Takes a unit out of memory for good, once nobody needs it. */
   async drop(unit: Unit): Promise<void> {
     while (unit.pins > 0) await this.#change(Number.POSITIVE_INFINITY);
-    if (unit.resident) await this.#evict(unit);
+    await this.#evict(unit);
     this.#units.delete(unit);
   }
 
@@ -120,18 +128,32 @@ export class Residency {
 
   async #load(unit: Unit): Promise<void> {
     const file = await unit.file();
-    const bytes = unit.bytes ?? estimateBytes(file.bytes);
-    await this.#admit(unit, bytes);
+    const bytes = unit.placed ? 0 : (unit.bytes ?? estimateBytes(file.bytes));
+    await this.#admit(unit, bytes + unit.sleepingBytes);
     try {
-      const host = this.#selectHost(unit, bytes);
-      await host.start();
-      await this.#loadInto(host, unit, file.path);
-      unit.bytes = Math.max(unit.bytes ?? 0, file.bytes);
+      if (!unit.placed) {
+        const host = this.#selectHost(unit, bytes);
+        await host.start();
+        await this.#loadInto(host, unit, file.path);
+        unit.bytes = Math.max(unit.bytes ?? 0, file.bytes);
+      }
+      await this.#wake(unit, file.path);
+      unit.path = file.path;
     } finally {
       this.#promised.delete(unit);
       for (const wake of this.#waiting) wake();
     }
     await this.#settle(unit);
+  }
+
+  /** Its threads come with it, or it does not come. */
+  async #wake(unit: Unit, path: string): Promise<void> {
+    try {
+      await unit.wake(path);
+    } catch (error) {
+      await this.#evict(unit);
+      throw error;
+    }
   }
 
   async #loadInto(host: Host, unit: Unit, path: string): Promise<void> {
@@ -176,9 +198,9 @@ export class Residency {
     const { budgetBytes } = this.#options;
     while (this.usedBytes > budgetBytes && (await this.#makeRoom()));
     if (this.usedBytes <= budgetBytes || !unit.resident) return;
-    const others = [...this.#units].some((each) => each !== unit && each.resident);
+    const others = [...this.#units].some((each) => each !== unit && each.placed);
     if (others) return; // All of them in use: they leave with the next load.
-    const { bytes = 0 } = unit;
+    const bytes = (unit.bytes ?? 0) + unit.threadBytes;
     await this.#evict(unit);
     throw this.#tooLarge(unit, bytes);
   }
@@ -227,7 +249,7 @@ export class Residency {
     if (first !== undefined) return this.#recycle(first);
     const victim = selectVictim(
       [...this.#units]
-        .filter((unit) => unit.resident)
+        .filter((unit) => unit.placed)
         .map((unit) => ({
           item: unit,
           pinned: unit.pins > 0,
@@ -253,7 +275,8 @@ export class Residency {
   async #evict(unit: Unit): Promise<void> {
     const { place } = unit;
     unit.place = undefined;
-    if (place === undefined) return;
+    await unit.sleep();
+    if (place?.host.alive !== true) return;
     this.#options.observer.evicted(unit.name);
     if (this.#solo.has(place.host)) this.#end(place.host, "its only model left memory");
     else await place.host.unload(place.session);
@@ -309,7 +332,11 @@ export class Residency {
     if (!this.#hosts.delete(host)) return;
     this.#solo.delete(host);
     const units = [...this.#units].filter((unit) => unit.place?.host === host);
-    for (const unit of units) unit.place = undefined;
+    for (const unit of units) {
+      unit.place = undefined;
+      // What is asked now still needs its threads, and brings the session back.
+      if (unit.pins === 0) void unit.sleep();
+    }
     if (!this.#closed) {
       this.#options.observer.hostEnded(
         why,

@@ -2,6 +2,7 @@
 import { ServingError } from "../errors.ts";
 import type { Host } from "../executor/host.ts";
 import type { LoadedModel } from "../executor/messages.ts";
+import type { Companion } from "../threads/presence.ts";
 
 /** Where a unit lies while it is in memory. */
 export type Place = { readonly host: Host; readonly session: number };
@@ -15,9 +16,13 @@ export class Unit {
   /** Brings the file to this machine, if it isn't here. Rejects with StorageError. */
   readonly file: () => Promise<ModelFile>;
   place: Place | undefined;
+  /** Where its file lay when it was loaded last. */
+  path = "";
   /** What it takes in memory, in bytes, once that was measured. */
   bytes: number | undefined;
   loaded: LoadedModel | undefined;
+  /** Threads that come and go with it: its task's, its handler's. */
+  readonly companions: Companion[] = [];
   loading: Promise<void> | undefined;
   /** Requests that need it in memory now. */
   pins = 0;
@@ -31,8 +36,37 @@ export class Unit {
     this.file = file;
   }
 
-  get resident(): boolean {
+  /** Its session is in a process that lives. */
+  get placed(): boolean {
     return this.place?.host.alive === true;
+  }
+
+  /** All of it is in memory: a request can be served. */
+  get resident(): boolean {
+    return this.placed && this.companions.every((each) => each.awake);
+  }
+
+  /** What its threads take now, in bytes. */
+  get threadBytes(): number {
+    const awake = this.companions.filter((each) => each.awake);
+    return awake.reduce((sum, each) => sum + each.bytes, 0);
+  }
+
+  /** What those of its threads would take that are not in memory, by the last time. */
+  get sleepingBytes(): number {
+    const asleep = this.companions.filter((each) => !each.awake);
+    return asleep.reduce((sum, each) => sum + each.bytes, 0);
+  }
+
+  /** Its threads back into memory. Rejects with LoadFailed. */
+  async wake(path: string): Promise<void> {
+    const asleep = this.companions.filter((each) => !each.awake);
+    await Promise.all(asleep.map(async (each) => each.resume(path)));
+  }
+
+  /** Its threads out of memory. */
+  async sleep(): Promise<void> {
+    await Promise.all(this.companions.map(async (each) => each.suspend()));
   }
 }
 

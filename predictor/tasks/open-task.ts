@@ -1,5 +1,6 @@
 /** Loads the task of a version, when it has one; loaded itself only then. */
 import { messageOf } from "../errors.ts";
+import { LoadFailed } from "../executor/supervisor.ts";
 import { ServedVersion } from "../served-model.ts";
 import type { VersionOptions } from "../served-model.ts";
 import { ServedTask } from "./served-task.ts";
@@ -24,20 +25,27 @@ export async function openTask(of: TaskOf): Promise<ServedTask | undefined> {
   try {
     const task = await ServedTask.open(path, {
       task: asked,
-      main: { signature: version.signature, submit: (work) => version.submit(work) },
+      main: {
+        signature: version.loaded.signature,
+        submit: (work) => version.submitTensors(work),
+      },
       openGraph: async (graph) => {
+        if (options.presence !== undefined) return options.presence.openGraph(graph);
         const executor = ServedVersion.prepare(options, metrics.restarted);
         const parts = { version: version.version, path: graph, metrics };
         return ServedVersion.load(executor, parts, plain);
       },
       timeoutMs: options.limits.timeoutMs,
       questionsMax: options.limits.queueDepthMax + 1,
+      loadTimeoutMs: options.loadTimeoutMs,
+      presence: options.presence,
       onRestart: options.onRestart,
     });
     note(`answers as task ${task.name}`);
     return task;
   } catch (error) {
-    if (asked !== "auto") throw error;
+    // Want of room or of files passes; the task is not at fault.
+    if (asked !== "auto" || !(error instanceof LoadFailed)) throw error;
     note(`is served without the task that its config.json suggests: ${messageOf(error)}`);
     return undefined;
   }

@@ -18,7 +18,10 @@ import type { GraphName } from "./task.ts";
 import { TaskHost } from "./worker/host.ts";
 import type { GraphPort, TaskHostOptions } from "./worker/host.ts";
 
-export type TaskOptions = Pick<TaskHostOptions, "timeoutMs" | "questionsMax" | "onRestart"> & {
+export type TaskOptions = Pick<
+  TaskHostOptions,
+  "timeoutMs" | "questionsMax" | "loadTimeoutMs" | "onRestart" | "presence"
+> & {
   /** A task's name, or `auto` for the one that config.json suggests. */
   readonly task: string;
   /** The graph that is loaded already, and how to load another one beside it. */
@@ -95,6 +98,11 @@ export class ServedTask {
 
   get ready(): boolean {
     return this.#host.ready;
+  }
+
+  /** No question waits for its answer. */
+  get idle(): boolean {
+    return this.#host.idle;
   }
 
   /** For the generate routes, when the task makes text. */

@@ -9,15 +9,19 @@ import { backoffMs, LoadFailed } from "../executor/supervisor.ts";
 import { startThread } from "./start.ts";
 import type { ThreadName } from "./start.ts";
 
-/** What every thread says first. */
+/** What every thread says first; `bytes` is the memory that it takes. */
 export type LoadAnswer =
-  | { readonly type: "loaded" }
+  | { readonly type: "loaded"; readonly bytes: number }
   | { readonly type: "load-failed"; readonly reason: string };
 
 export type ThreadOptions<From> = {
   readonly name: ThreadName;
-  /** Sent to each new thread, which answers with a LoadAnswer. */
-  readonly load: object;
+  /** Sent to each new thread, which answers with a LoadAnswer; of the model at that path. */
+  readonly load: (modelPath: string) => object;
+  /** A load that takes longer counts as failed. */
+  readonly loadTimeoutMs: number;
+  /** Whether one that ended is replaced at once; else who needs it opens it again. */
+  readonly respawns: boolean;
   readonly clock: Clock;
   readonly receive: (message: From) => void;
   /** What was asked of the thread is lost. */
@@ -29,16 +33,23 @@ export type ThreadOptions<From> = {
 export class SupervisedThread<From extends { readonly type: string }, To extends object> {
   readonly #options: ThreadOptions<From>;
   #worker: Worker | undefined;
+  #starting: Worker | undefined;
+  #modelPath = "";
   #fruitless = 0;
-  #closed = false;
+  #closed = true;
+  /** Memory that it took when it was loaded last, in bytes. */
+  bytes = 0;
 
   constructor(options: ThreadOptions<From>) {
     this.#options = options;
   }
 
-  /** Starts the first thread. Rejects with LoadFailed. */
-  async open(): Promise<void> {
-    this.#serve(await this.#start());
+  /** Starts a thread, the first or after a close(). Rejects with LoadFailed. */
+  async open(modelPath: string): Promise<void> {
+    this.#modelPath = modelPath;
+    const worker = await this.#start();
+    this.#closed = false;
+    this.#serve(worker);
   }
 
   get ready(): boolean {
@@ -63,10 +74,12 @@ export class SupervisedThread<From extends { readonly type: string }, To extends
     this.#options.lost(reason);
     this.#options.onRestart(reason);
     void worker.terminate();
-    this.#respawn();
+    if (this.#options.respawns) this.#respawn();
   }
 
+  /** Ends the thread; nothing is left to do after the first time. */
   async close(): Promise<void> {
+    if (this.#closed) return;
     this.#closed = true;
     const worker = this.#worker;
     this.#worker = undefined;
@@ -76,17 +89,28 @@ export class SupervisedThread<From extends { readonly type: string }, To extends
 
   async #start(): Promise<Worker> {
     const worker = startThread(this.#options.name);
+    this.#starting = worker;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const fail = (error: Error): void => reject(new LoadFailed(error.message, { cause: error }));
     const listen = (message: LoadAnswer): void => {
-      if (message.type === "loaded") resolve();
+      if (message.type === "loaded") {
+        this.bytes = message.bytes;
+        resolve();
+      }
       if (message.type === "load-failed") fail(new Error(message.reason));
     };
     worker.on("message", listen);
+    // What it says while it loads counts as well.
+    worker.on("message", (message: From) => {
+      if (this.#starting === worker || this.#worker === worker) this.#options.receive(message);
+    });
     worker.once("error", fail);
     const ended = (): void => fail(new Error("the thread ended while it was loading"));
     worker.once("exit", ended);
-    worker.postMessage(this.#options.load, []);
+    const { clock, load, loadTimeoutMs } = this.#options;
+    const late = (): void => fail(new Error(`loading took longer than ${loadTimeoutMs} ms`));
+    const cancel = clock.after(loadTimeoutMs, late);
+    worker.postMessage(load(this.#modelPath), []);
     try {
       await promise;
       return worker;
@@ -94,6 +118,7 @@ export class SupervisedThread<From extends { readonly type: string }, To extends
       await worker.terminate();
       throw error;
     } finally {
+      cancel();
       worker.off("message", listen);
       worker.off("error", fail);
       worker.off("exit", ended);
@@ -105,9 +130,6 @@ export class SupervisedThread<From extends { readonly type: string }, To extends
     const replace = (reason: string): void => {
       if (this.#worker === worker) this.replace(reason);
     };
-    worker.on("message", (message: From) => {
-      if (this.#worker === worker) this.#options.receive(message);
-    });
     worker.on("error", (error) => replace(messageOf(error)));
     worker.on("exit", () => replace("the thread ended"));
     // It alone is no reason to go on.

@@ -5,9 +5,9 @@
 import type { Ticket, Work } from "../../batch/batcher.ts";
 import type { Clock } from "../../batch/port.ts";
 import { messageOf, ServingError } from "../../errors.ts";
-import type { ServingErrorCode } from "../../errors.ts";
 import type { JsonObject } from "../../protocol/json.ts";
 import type { Signature, Tensor } from "../../protocol/tensor.ts";
+import type { Companion, Presence } from "../../threads/presence.ts";
 import { SupervisedThread } from "../../threads/supervised.ts";
 import type { GraphName, TaskRequest } from "../task.ts";
 import type { Answered, FromWorker, TaskModel, ToWorker } from "./messages.ts";
@@ -25,8 +25,11 @@ export type TaskHostOptions = {
   readonly timeoutMs: number;
   /** Questions at a time, those that wait included. */
   readonly questionsMax: number;
+  readonly loadTimeoutMs: number;
   readonly clock: Clock;
   readonly onRestart: (reason: string) => void;
+  /** Where the model may leave memory: a question holds it there, and the thread goes with it. */
+  readonly presence?: Presence | undefined;
 };
 
 export type Question = {
@@ -48,12 +51,14 @@ type Asking = {
   readonly carried: Map<number, Map<string, Tensor>>;
   readonly tickets: Set<Ticket>;
   readonly stopTimer: () => void;
+  /** Lets go of the model. */
+  release: () => void;
 };
 
 /** A thread that lets so long pass after a question was taken back has no ear for others either. */
 const deafMs = 10_000;
 
-export class TaskHost {
+export class TaskHost implements Companion {
   readonly #options: TaskHostOptions;
   readonly #asking = new Map<number, Asking>();
   /** Taken back, but not yet answered by the thread. */
@@ -63,26 +68,50 @@ export class TaskHost {
 
   private constructor(options: TaskHostOptions) {
     this.#options = options;
-    const { model, clock, onRestart } = options;
+    const { model, presence } = options;
+    const load = (modelPath: string): ToWorker => ({ type: "load", ...model, modelPath });
     this.#thread = new SupervisedThread({
+      ...options,
       name: "tasks",
-      load: { type: "load", ...model } satisfies ToWorker,
-      clock,
+      load,
+      respawns: presence === undefined,
       receive: (message) => void this.#receive(message),
       lost: (reason) => this.#fail(reason),
-      onRestart,
     });
   }
 
   /** Starts the thread and loads the task. Rejects with LoadFailed. */
   static async open(options: TaskHostOptions): Promise<TaskHost> {
     const host = new TaskHost(options);
-    await host.#thread.open();
+    await host.resume(options.model.modelPath);
+    options.presence?.join(host);
     return host;
   }
 
+  /** Questions are taken; where the model may leave memory, they bring the thread back. */
   get ready(): boolean {
+    return this.#options.presence !== undefined || this.awake;
+  }
+
+  get awake(): boolean {
     return this.#thread.ready;
+  }
+
+  get bytes(): number {
+    return this.#thread.bytes;
+  }
+
+  /** Nobody waits for an answer. */
+  get idle(): boolean {
+    return this.#asking.size === 0;
+  }
+
+  async resume(modelPath: string): Promise<void> {
+    await this.#thread.open(modelPath);
+  }
+
+  async suspend(): Promise<void> {
+    await this.#thread.close();
   }
 
   /** Asks. The answers reject with ServingError, whatever becomes of the thread. */
@@ -90,8 +119,8 @@ export class TaskHost {
     const { promise, resolve, reject } = Promise.withResolvers<Answered>();
     // Whoever asked may have gone before it could listen: that must not end the process.
     promise.catch(() => {});
-    const refuse = (code: ServingErrorCode, message: string, cause?: unknown): Asked => {
-      reject(new ServingError(code, message, cause === undefined ? {} : { cause }));
+    const refuse = (code: "overloaded" | "not-ready", message: string): Asked => {
+      reject(new ServingError(code, message));
       return { answered: promise, cancel: () => {} };
     };
     if (!this.ready) return refuse("not-ready", "the task is being restarted");
@@ -99,12 +128,6 @@ export class TaskHost {
       return refuse("overloaded", "too many requests are waiting, try again later");
     }
     const id = this.#nextId++;
-    const stream = onPiece !== undefined;
-    try {
-      this.#thread.post({ type: "ask", id, requests, parameters, stream, tensors });
-    } catch (error) {
-      return refuse("failed", "the question can't be passed on to the task", error);
-    }
     const late = (): void =>
       this.#giveUp(id, new ServingError("deadline", "the inference did not finish in time"));
     this.#asking.set(id, {
@@ -114,13 +137,43 @@ export class TaskHost {
       carried: new Map(),
       tickets: new Set(),
       stopTimer: this.#options.clock.after(this.#options.timeoutMs, late),
+      release: () => {},
     });
+    const stream = onPiece !== undefined;
+    const ask = { type: "ask", id, requests, parameters, stream, tensors } as const;
+    const { presence } = this.#options;
+    if (presence === undefined) this.#pass(ask);
+    else void this.#askHeld(ask, presence);
     const cancel = (): void => this.#giveUp(id, new ServingError("gone", "the client left"));
     return { answered: promise, cancel };
   }
 
   async close(): Promise<void> {
-    await this.#thread.close();
+    await this.suspend();
+  }
+
+  /** Asks once the model is in memory, unless nobody waits for it any more. */
+  async #askHeld(ask: ToWorker & { readonly id: number }, presence: Presence): Promise<void> {
+    try {
+      const release = await presence.hold();
+      const asking = this.#asking.get(ask.id);
+      if (asking === undefined) return release();
+      asking.release = release;
+      if (!this.awake) throw new ServingError("not-ready", "the task is being restarted");
+      this.#pass(ask);
+    } catch (error) {
+      this.#take(ask.id)?.reject(error as ServingError);
+    }
+  }
+
+  /** Hands a question to the thread. One that can't travel has its answer at once. */
+  #pass(ask: ToWorker & { readonly id: number }): void {
+    try {
+      this.#thread.post(ask);
+    } catch (cause) {
+      const why = "the question can't be passed on to the task";
+      this.#take(ask.id)?.reject(new ServingError("failed", why, { cause }));
+    }
   }
 
   async #receive(message: FromWorker): Promise<void> {
@@ -175,6 +228,7 @@ export class TaskHost {
     const asking = this.#take(id);
     if (asking === undefined) return;
     asking.reject(error);
+    if (!this.awake) return;
     this.#thread.post({ type: "cancel", id });
     const deaf = (): void => this.#thread.replace("the thread of the task does not listen");
     this.#deaf.set(id, this.#options.clock.after(deafMs, deaf));
@@ -184,6 +238,7 @@ export class TaskHost {
     const asking = this.#asking.get(id);
     this.#asking.delete(id);
     asking?.stopTimer();
+    asking?.release();
     for (const ticket of asking?.tickets ?? []) ticket.cancel();
     return asking;
   }

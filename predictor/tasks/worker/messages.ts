@@ -2,6 +2,7 @@
 import type { ServingErrorCode } from "../../errors.ts";
 import type { JsonObject } from "../../protocol/json.ts";
 import type { Tensor } from "../../protocol/tensor.ts";
+import type { LoadAnswer } from "../../threads/supervised.ts";
 import type { TaskName } from "../names.ts";
 import type { GraphName, Graphs, TaskRequest } from "../task.ts";
 
@@ -29,8 +30,7 @@ export type ToWorker =
   | { readonly type: "cancel"; readonly id: number };
 
 export type FromWorker =
-  | { readonly type: "loaded" }
-  | { readonly type: "load-failed"; readonly reason: string }
+  | LoadAnswer
   | {
       readonly type: "run";
       readonly id: number;
