@@ -15,7 +15,8 @@ interface Checked {
   readonly env?: readonly { readonly name: string }[];
   readonly ports?: readonly { readonly containerPort: number; readonly name?: string }[];
   readonly volumeMounts?: readonly {
-    readonly mountPath: string;
+    /** A text, where the schema does not leave open what there is. */
+    readonly mountPath?: unknown;
     readonly mountPropagation?: string;
   }[];
   readonly securityContext?: { readonly privileged?: unknown };
@@ -97,14 +98,17 @@ function checkPrivileges(
 }
 
 function checkMounts({ volumeMounts = [] }: Checked, path: string): Refusal | undefined {
-  const found = volumeMounts.find(({ mountPath }) =>
-    RESERVED_PATHS.has(mountPath === "/" ? "/" : mountPath.replace(/\/+$/, "")),
-  );
-  return found === undefined
-    ? undefined
-    : invalid(
-        `${path}.volumeMounts must not have mountPath ${found.mountPath}: Knative reserves it`,
+  for (const [at, { mountPath }] of volumeMounts.entries()) {
+    if (typeof mountPath !== "string" || !mountPath.startsWith("/")) {
+      return invalid(`${path}.volumeMounts[${at}].mountPath must be an absolute path`);
+    }
+    if (RESERVED_PATHS.has(mountPath.replace(/(.)\/+$/, "$1"))) {
+      return invalid(
+        `${path}.volumeMounts must not have mountPath ${mountPath}: Knative reserves it`,
       );
+    }
+  }
+  return undefined;
 }
 
 function invalid(message: string): Refusal {

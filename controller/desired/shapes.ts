@@ -4,7 +4,7 @@
  */
 import { lookup } from "../lookup.ts";
 
-/** `true`: a value of any kind; a list of one: items of that shape; `"*"`: any key. */
+/** `true`: a plain value; a list of one: items of that shape; `"*"`: any key. */
 export type Shape = true | readonly [Shape] | { readonly [field: string]: Shape };
 
 /** `names` as a shape of plain values. */
@@ -171,8 +171,11 @@ export function misfit(
   value: unknown,
   path: string,
 ): { readonly path: string; readonly known: readonly string[] } | undefined {
-  if (shape === true || value === null || value === undefined) {
+  if (value === null || value === undefined) {
     return undefined;
+  }
+  if (shape === true) {
+    return typeof value === "object" ? { path, known: ["a plain value"] } : undefined;
   }
   if (isListShape(shape)) {
     return Array.isArray(value)
