@@ -7,9 +7,10 @@ import { convertDocument, word } from "./convert.ts";
 
 const HELP = `Usage: pilotlight convert -f FILE... [FLAGS]
 
-Prints KServe's manifests as Pilotlight's: InferenceServices of serving.kserve.io/v1beta1 and its
-ServingRuntimes and ClusterServingRuntimes. What was changed is listed on standard error. Comments
-and order stay; other objects pass as they are. It asks no cluster.
+Prints KServe's manifests as Pilotlight's: InferenceServices of serving.kserve.io/v1beta1 (or of
+serving.kubeflow.org, its name before), ServingRuntimes and ClusterServingRuntimes. What was changed
+is listed on standard error. Comments and order stay; other objects pass as they are. It asks no
+cluster.
 
   -f, --filename FILE          manifest; - is standard input; may be repeated
   -o, --output yaml|json       documents, or one object or List (yaml)
@@ -18,8 +19,8 @@ and order stay; other objects pass as they are. It asks no cluster.
 What Pilotlight cannot be is refused with the way out, and nothing is printed: v1alpha2, the modes
 RawDeployment (Standard) and ModelMesh, TrainedModels, InferenceGraphs.
 
-Exit codes: 0 converted; 1 something was refused; 64 flags, 65 a manifest is no YAML; 66 a file is
-not there.
+Exit codes: 0 converted; 1 something was refused; 64 flags, 65 a manifest is no YAML or has no
+object; 66 a file is not there.
 
 Examples:
   pilotlight convert -f kserve.yaml > pilotlight.yaml
@@ -45,6 +46,9 @@ export const convertCommand: Command = {
       throw new CliError(EXIT.usage, "no manifest: give one with -f FILE, or -f - for stdin");
     }
     const documents = files.flatMap((file) => documentsOf(file));
+    if (documents.length === 0) {
+      throw new CliError(EXIT.data, `no object in ${files.map(shownName).join(", ")}`);
+    }
     const told: string[] = [];
     const refusals: string[] = [];
     for (const { document, where } of documents) {
@@ -70,6 +74,10 @@ export const convertCommand: Command = {
   },
 };
 
+function shownName(file: string): string {
+  return file === "-" ? "stdin" : file;
+}
+
 interface Placed {
   readonly document: Document.Parsed;
   /** file:line: kind name. */
@@ -79,7 +87,7 @@ interface Placed {
 /** The documents of a file, those of a List each for itself. @throws CliError 65 or 66. */
 function documentsOf(file: string): readonly Placed[] {
   const lines = new LineCounter();
-  const shown = file === "-" ? "stdin" : file;
+  const shown = shownName(file);
   const parsed = parseAllDocuments(readInput(file), { lineCounter: lines });
   const documents = Array.isArray(parsed) ? parsed : [];
   return documents.flatMap((document): readonly Placed[] => {
@@ -88,8 +96,12 @@ function documentsOf(file: string): readonly Placed[] {
     if (error !== undefined) {
       throw new CliError(EXIT.data, `${at(error.pos[0])}: not valid YAML: ${error.message}`);
     }
-    if (!isMap(document.contents)) {
+    if (document.contents === null || (document.toJS() as unknown) === null) {
       return [];
+    }
+    if (!isMap(document.contents)) {
+      const advice = "a manifest is a mapping with apiVersion, kind, metadata and spec";
+      throw new CliError(EXIT.data, `${at(document.contents.range[0])}: ${advice}`);
     }
     if (document.get("kind") === "List") {
       const items = (document.toJS() as { items?: readonly unknown[] }).items ?? [];

@@ -45,6 +45,14 @@ describe("pilotlight convert", () => {
     ]);
   });
 
+  it("Kubeflow's group, which was KServe's before, is converted as well", async () => {
+    const old = SKLEARN.replace("serving.kserve.io", "serving.kubeflow.org");
+    const { code, out, err } = await convert(old);
+    assert.equal(code, 0, err);
+    assert.equal(out, (await convert(SKLEARN)).out);
+    assert.match(err, /apiVersion: serving\.kubeflow\.org\/v1beta1 → pilotlight\.dev\/v1beta1/);
+  });
+
   it("what is Pilotlight's already, or nobody's, passes as it is", async () => {
     const text = `apiVersion: pilotlight.dev/v1beta1
 kind: InferenceService
@@ -114,6 +122,11 @@ spec:
     `apiVersion: serving.kserve.io/v1alpha1\nkind: ServingRuntime\nmetadata: {name: a}\nspec: {${field}}\n`;
   const refusals = [
     { why: "v1alpha2", text: SKLEARN.replace("v1beta1", "v1alpha2"), words: /move spec\.default/ },
+    {
+      why: "Kubeflow's v1alpha2",
+      text: SKLEARN.replace("serving.kserve.io/v1beta1", "serving.kubeflow.org/v1alpha2"),
+      words: /serving\.kubeflow\.org\/v1alpha2 is KServe's API of before v1beta1/,
+    },
     { why: "RawDeployment", text: mode("RawDeployment"), words: /makes a plain Deployment/ },
     { why: "Standard", text: mode("Standard"), words: /makes a plain Deployment/ },
     { why: "ModelMesh", text: mode("ModelMesh"), words: /shares servers among models/ },
@@ -141,9 +154,17 @@ spec:
     });
   }
 
-  it("exit codes: 64 without a file, 65 for no YAML, 66 for no file", async () => {
+  it("exit codes: 64 without a file, 65 for no YAML or no object, 66 for no file", async () => {
     assert.equal((await runCommand("convert")).code, 64);
     assert.equal((await convert("a: [")).code, 65);
+    for (const text of ["", "# nothing\n", "---\n"]) {
+      const nothing = await convert(text);
+      assert.deepEqual([nothing.code, nothing.out], [65, ""], text);
+      assert.match(nothing.err, /no object in m\.yaml/);
+    }
+    const list = await convert(`${SKLEARN}---\n- a\n`);
+    assert.deepEqual([list.code, list.out], [65, ""]);
+    assert.match(list.err, /m\.yaml:11: a manifest is a mapping/);
     assert.equal((await runCommand("convert", "-f", join(folder, "none.yaml"))).code, 66);
   });
 });

@@ -5,6 +5,8 @@
 import { isMap, type Document } from "yaml";
 
 const KSERVE = "serving.kserve.io";
+/** KServe's group while it was a part of Kubeflow: there v1alpha2 was, and the first v1beta1. */
+const KUBEFLOW = "serving.kubeflow.org";
 const OURS = "pilotlight.dev";
 const RUNTIMES: readonly string[] = ["ServingRuntime", "ClusterServingRuntime"];
 /** KServe's names of the mode that Pilotlight is; both are said by leaving the annotation out. */
@@ -32,7 +34,7 @@ export function word(document: Document.Parsed, path: Path): string {
 export function convertDocument(document: Document.Parsed): Converted {
   const [group = "", version = ""] = word(document, ["apiVersion"]).split("/");
   const kind = word(document, ["kind"]);
-  if (group !== KSERVE) {
+  if (group !== KSERVE && group !== KUBEFLOW) {
     return { changes: [] };
   }
   if (kind === "InferenceService") {
@@ -41,7 +43,7 @@ export function convertDocument(document: Document.Parsed): Converted {
       : {
           changes: [],
           refusal:
-            `${KSERVE}/${version} is KServe's API of before v1beta1: move spec.default.predictor to spec.predictor ` +
+            `${group}/${version} is KServe's API of before v1beta1: move spec.default.predictor to spec.predictor ` +
             "(spec.canary becomes spec.predictor.canaryTrafficPercent), set apiVersion to serving.kserve.io/v1beta1, and convert again",
         };
   }
