@@ -146,6 +146,56 @@ describe("the batcher", () => {
     assert.equal(port.replaced, 1);
   });
 
+  it("replaces an executor soon when everybody has left a run that doesn't end", async () => {
+    const { port, clock, batcher } = start();
+    void ask(batcher, 0);
+    await port.echo();
+    const endless = ask(batcher, 1);
+    await clock.advance(700);
+    endless.cancel();
+    assert.equal(await endless.outcome, "gone");
+    const waiting = ask(batcher, 2);
+    await clock.advance(299);
+    assert.equal(port.replaced, 0, "it has a time of its own");
+    await clock.advance(1);
+    endless.cancel();
+    assert.equal(port.replaced, 1);
+    await port.end({ kind: "died" });
+    port.comeUp();
+    await port.echo();
+    assert.deepEqual(await waiting.outcome, [2]);
+  });
+
+  it("is more patient with the first run, whoever has left", async () => {
+    const { port, clock, batcher } = start({ timeoutMs: 60_000 });
+    ask(batcher, 1).cancel();
+    await clock.advance(9999);
+    assert.equal(port.replaced, 0);
+    await clock.advance(1);
+    assert.equal(port.replaced, 1);
+  });
+
+  it("tries again to replace what wasn't in memory yet", async () => {
+    const { port, clock, batcher } = start();
+    void ask(batcher, 1);
+    await clock.advance(19_999);
+    assert.equal(port.replaced, 1);
+    await clock.advance(1);
+    assert.equal(port.replaced, 2);
+  });
+
+  it("leaves a run alone while anybody waits for it", async () => {
+    const { port, clock, batcher } = start();
+    void ask(batcher, 0);
+    const asked = [ask(batcher, 1), ask(batcher, 2)];
+    await port.echo();
+    asked[0]?.cancel();
+    await clock.advance(9000);
+    assert.equal(port.replaced, 0);
+    await port.echo();
+    assert.deepEqual(await asked[1]?.outcome, [2]);
+  });
+
   it("blames a crash on the request that ran alone", async () => {
     const { port, batcher } = start();
     const first = ask(batcher, 1);

@@ -10,7 +10,7 @@ import { RunCost } from "./cost.ts";
 import { faultOf } from "./fault.ts";
 import { joinerFor } from "./joiner.ts";
 import type { Joinable, Joiner } from "./joiner.ts";
-import { choose, placeInQueue, stuckAtMs } from "./plan.ts";
+import { abandonedStuckAtMs, choose, placeInQueue, stuckAtMs } from "./plan.ts";
 import type { Clock, RunOutcome, RunPort } from "./port.ts";
 import { Queue } from "./queue.ts";
 
@@ -80,13 +80,19 @@ type Job = {
   reject(error: ServingError): void;
 };
 
-type Run = { readonly jobs: readonly Job[]; readonly startedAtMs: number; stuckAtMs: number };
+type Run = {
+  readonly jobs: readonly Job[];
+  readonly startedAtMs: number;
+  stuckAtMs: number;
+  /** Nobody waits for it any more. */
+  abandoned: boolean;
+};
 /** An executor, and what it runs now. */
 type Slot = { readonly port: RunPort; run: Run | undefined };
 
 export type Ticket = {
   readonly result: Promise<WorkResult>;
-  /** The client left: the request leaves the queue. A run that has begun goes on. */
+  /** The client left: the request leaves the queue. A run that has begun goes on for a while. */
   cancel(): void;
 };
 
@@ -171,6 +177,25 @@ export class Batcher {
 
   #cancel(job: Job): void {
     this.#end(job, (each) => each.reject(new ServingError("gone", "the client left")));
+    this.#hasten();
+  }
+
+  /** A run that nobody waits for any more has no deadline to live for. */
+  #hasten(): void {
+    const { timeoutMs } = this.#options.limits;
+    for (const { run } of this.#slots) {
+      if (run === undefined || run.abandoned || !run.jobs.every((job) => job.over)) continue;
+      run.abandoned = true;
+      const { startedAtMs } = run;
+      const stuck = abandonedStuckAtMs({
+        startedAtMs,
+        timeoutMs,
+        longestRunMs: this.#longestRunMs,
+      });
+      if (stuck >= run.stuckAtMs) continue;
+      run.stuckAtMs = stuck;
+      this.#arm(stuck);
+    }
   }
 
   /** Settles a job once, and takes it out of the queue if it's still there. */
@@ -215,7 +240,7 @@ export class Batcher {
     const deadlineAtMs = jobs.reduce((latest, job) => Math.max(latest, job.deadlineAtMs), 0);
     const times = { startedAtMs, deadlineAtMs, timeoutMs: limits.timeoutMs };
     const stuck = stuckAtMs({ ...times, longestRunMs: this.#longestRunMs });
-    const run: Run = { jobs, startedAtMs, stuckAtMs: stuck };
+    const run: Run = { jobs, startedAtMs, stuckAtMs: stuck, abandoned: false };
     slot.run = run;
     this.#arm(stuck);
     const inputs = this.#joiner.join(jobs.map((job) => job.work.inputs));
@@ -278,18 +303,22 @@ export class Batcher {
 
   #expire(): void {
     this.#timer = undefined;
-    const now = this.#options.clock.nowMs();
+    const { clock, limits } = this.#options;
+    const now = clock.nowMs();
     const running = this.#slots.flatMap(({ run }) => run?.jobs ?? []);
     for (const job of [...this.#queue.requests, ...running]) {
       if (job.over) continue;
       if (job.deadlineAtMs > now) this.#arm(job.deadlineAtMs);
       else this.#end(job, (each) => each.reject(this.#late(job)));
     }
+    this.#hasten();
     for (const { port, run } of this.#slots) {
       if (run === undefined) continue;
       if (run.stuckAtMs > now) this.#arm(run.stuckAtMs);
       else {
-        run.stuckAtMs = Number.POSITIVE_INFINITY;
+        // Of a model that is not in memory yet there is nothing to replace: later there is.
+        run.stuckAtMs = now + limits.timeoutMs;
+        this.#arm(run.stuckAtMs);
         port.replace();
       }
     }

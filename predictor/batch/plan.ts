@@ -121,3 +121,12 @@ export function stuckAtMs(times: RunTimes): number {
   const patience = Math.min(Math.max(graceMs, 3 * times.longestRunMs), times.timeoutMs);
   return Math.max(times.deadlineAtMs, times.startedAtMs + patience);
 }
+
+/** The first run may be one of a kind: libraries are loaded and kernels chosen in it. */
+const firstRunMs = 10_000;
+
+/** When a run that nobody waits for any more counts as stuck: its deadlines are nobody's. */
+export function abandonedStuckAtMs(times: Omit<RunTimes, "deadlineAtMs">): number {
+  if (times.longestRunMs > 0) return stuckAtMs({ ...times, deadlineAtMs: 0 });
+  return times.startedAtMs + Math.min(firstRunMs, times.timeoutMs);
+}
