@@ -22,13 +22,20 @@ const files: Readonly<Record<string, Buffer>> = {
   "onnx/model_quantized.onnx": Buffer.from("small"),
   "pytorch_model.bin": Buffer.from("of another framework"),
   "model.onnx": Buffer.from("at the root"),
+  "forged/model.onnx": Buffer.from("not what git has"),
 };
 const token = "hf_secret";
 
 function entry(path: string): object {
   const content = files[path] ?? Buffer.alloc(0);
-  const oid = createHash("sha256").update(content).digest("hex");
-  return { type: "file", path, size: content.length, oid: "git", lfs: { oid } };
+  if (content.length > 1000) {
+    const oid = createHash("sha256").update(content).digest("hex");
+    return { type: "file", path, size: content.length, oid: "git", lfs: { oid } };
+  }
+  const committed = path.startsWith("forged") ? Buffer.from("what git really has") : content;
+  const blob = Buffer.concat([Buffer.from(`blob ${committed.length}\0`), committed]);
+  const oid = createHash("sha1").update(blob).digest("hex");
+  return { type: "file", path, size: committed.length, oid };
 }
 
 /** The tree, a page per file, so that paging is exercised as well. */
@@ -131,6 +138,7 @@ describe("a model on a Hugging Face hub", () => {
     ["/onnx", "wrong", "access-denied", /HF_TOKEN/],
     ["@v2/onnx", token, "not-found", /check the repository, the revision and the path/],
     ["/absent.onnx", token, "not-found", /no such file/],
+    ["/forged/model.onnx", token, "unavailable", /has the SHA-1 \w+, the server promised/],
   ];
   for (const [path, given, code, says] of refusals) {
     it(`says ${code} for ${path} with ${given === token ? "the" : "another"} token`, () =>

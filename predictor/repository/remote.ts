@@ -85,7 +85,9 @@ function contextOf(
   { shown, modelBytesMax, policy, onRetry }: FetchOptions,
   { environment, signal }: Surroundings,
 ): FetchContext {
+  const ports = environment["ALLOWED_PORTS"]?.split(",").map(Number);
   const http = createHttpClient({
+    ...(ports && { ports }),
     // Plain HTTP is for tests on one machine, whose address is private.
     allowPrivate:
       environment["ALLOW_PRIVATE_NETWORKS"] === "true" ||

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "mocha";
 
 import { checkHost, refusalOf } from "./address-guard.ts";
+import type { Reach } from "./address-guard.ts";
 import { createHttpClient } from "./http-client.ts";
 import { StorageError } from "./storage-error.ts";
 import { startWebServer } from "./testing/web-server.ts";
@@ -19,6 +20,9 @@ describe("an address of a storage URI", () => {
     ["::ffff:169.254.169.254", true, true, "metadata in disguise"],
     ["::ffff:7f00:1", true, true, "loopback in hexadecimal disguise"],
     ["64:ff9b::a9fe:a9fe", true, true, "metadata through NAT64"],
+    ["2002:a9fe:a9fe::", true, true, "metadata through 6to4"],
+    ["::a9fe:a9fe", true, true, "metadata in the oldest disguise"],
+    ["2001:0:1::1", true, true, "Teredo"],
     ["127.0.0.1", true, false, "loopback"],
     ["::1", true, false, "loopback, version 6"],
     ["10.96.0.1", true, false, "a cluster's services"],
@@ -47,7 +51,23 @@ describe("an address of a storage URI", () => {
     "https://metadata.google.internal./m.onnx",
   ]) {
     it(`${url} is refused as it is written`, () => {
-      assert.throws(() => checkHost(new URL(url), false), StorageError);
+      assert.throws(() => checkHost(new URL(url), { allowPrivate: false }), StorageError);
+    });
+  }
+
+  const portRows: [url: string, reach: Reach, taken: boolean, why: string][] = [
+    ["https://h/m", { allowPrivate: false }, true, "what https is for"],
+    ["https://h:443/m", { allowPrivate: false }, true, "the same, written out"],
+    ["https://h:22/m", { allowPrivate: false }, false, "another protocol's"],
+    ["https://h:8443/m", { allowPrivate: false, ports: [443, 8443] }, true, "allowed by number"],
+    ["https://h/m", { allowPrivate: false, ports: [8443] }, false, "not among those allowed"],
+    ["https://h:5000/m", { allowPrivate: true }, true, "in private networks, any"],
+  ];
+  for (const [url, reach, taken, why] of portRows) {
+    it(`${url} is ${taken ? "taken" : "refused"} by its port: ${why}`, () => {
+      const check = (): void => checkHost(new URL(url), reach);
+      if (taken) check();
+      else assert.throws(check, /port \d+ is not fetched from; name it in ALLOWED_PORTS/);
     });
   }
 });
@@ -57,7 +77,7 @@ describe("a guarded client", () => {
     await using server = await startWebServer((_, reply) => void reply.end("inside"));
     const url = new URL(server.url.replace("127.0.0.1", "localhost"));
     const signal = new AbortController().signal;
-    const http = createHttpClient({ allowPrivate: false });
+    const http = createHttpClient({ allowPrivate: false, ports: [Number(url.port)] });
     const ask = async (trusted: boolean) =>
       http.send({ method: "GET", url, headers: {}, trusted }, signal);
     await assert.rejects(ask(false), (error) => {

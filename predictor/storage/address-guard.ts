@@ -37,6 +37,11 @@ const private_ = blockList(
   ["fc00::", 7],
 );
 
+/** 6to4, Teredo and the first form of IPv4 in IPv6: where they lead, a relay decides. */
+const tunnels = blockList(["2002::", 16], ["2001::", 32], ["::", 96]);
+
+const HTTPS_PORT = 443;
+
 const names = new Set(["metadata.google.internal", "metadata", "instance-data"]);
 
 /** What an address is refused for; undefined if it may be reached. */
@@ -48,16 +53,30 @@ export function refusalOf(address: string, allowPrivate: boolean): string | unde
   const plain = mapped ?? address;
   const family = isIP(plain) === 6 ? "ipv6" : "ipv4";
   if (never.check(plain, family)) return "a link-local, metadata or reserved address";
-  if (!allowPrivate && private_.check(plain, family)) return "a private or loopback address";
-  return undefined;
+  if (private_.check(plain, family))
+    return allowPrivate ? undefined : "a private or loopback address";
+  return tunnels.check(plain, family) ? "an IPv4 address in disguise" : undefined;
+}
+
+export interface Reach {
+  /** Whether hosts may be in private networks, and behind any port, too. */
+  readonly allowPrivate: boolean;
+  /** Without private networks, these alone; 443 unless given. */
+  readonly ports?: readonly number[];
 }
 
 /** Throws StorageError "invalid" for a host that is no good whatever it resolves to. */
-export function checkHost({ hostname, host }: URL, allowPrivate: boolean): void {
+export function checkHost({ hostname, host, port }: URL, { allowPrivate, ports }: Reach): void {
   const bare = hostname.replace(/^\[|\]$/g, "").replace(/\.$/, "");
   const why = names.has(bare) ? "a metadata service" : undefined;
   const refusal = isIP(bare) === 0 ? why : refusalOf(bare, allowPrivate);
   if (refusal !== undefined) throw refused(host, refusal);
+  const asked = port === "" ? HTTPS_PORT : Number(port);
+  if (allowPrivate || (ports ?? [HTTPS_PORT]).includes(asked)) return;
+  throw new StorageError(
+    "invalid",
+    `${host}: port ${asked} is not fetched from; name it in ALLOWED_PORTS (443,${asked}) to allow it`,
+  );
 }
 
 type Callback = (

@@ -138,6 +138,20 @@ describe("unpack", () => {
     await assertRefused(inChunks(gzipSync(archive.subarray(0, 3000))), /no intact tar archive/);
   });
 
+  it("refuses what is cut off exactly behind an entry", async () => {
+    const archive = await tar([
+      { name: "m", content: Buffer.alloc(512, "abc") },
+      { name: "weights", content: "w" },
+    ]);
+    const [oneEntry, oneBlock] = [1024, 512];
+    await assertRefused(inChunks(gzipSync(archive.subarray(0, oneEntry))), /cut short: it has no/);
+    await inFolder(async (folder) => {
+      const lenient = archive.subarray(0, archive.length - oneBlock);
+      await unpackInto(folder, inChunks(gzipSync(lenient)));
+      assert.deepEqual((await readdir(folder)).sort(), ["m", "weights"]);
+    });
+  });
+
   it("refuses what is compressed but no archive", async () => {
     await assertRefused(inChunks(gzipSync(Buffer.alloc(2000, "onnx"))), /no intact tar archive/);
   });

@@ -14,6 +14,8 @@ import { Placing, RatioGuard } from "./placing.ts";
 import type { ByteBudget } from "./save.ts";
 import { StorageError } from "./storage-error.ts";
 
+const BLOCK_BYTES = 512;
+
 export type TarCompression = "none" | "gzip" | "zstd";
 
 export interface UnpackOptions {
@@ -39,7 +41,8 @@ export async function unpack(
   const parser = extract();
   const placing = new Placing({ into, budget, refuse });
   const ratio = new RatioGuard(refuse);
-  const steps: Duplex[] = [...decompress(compression, ratio), parser as unknown as Duplex];
+  const end = wholeArchive(refuse);
+  const steps: Duplex[] = [...decompress(compression, ratio), end, parser as unknown as Duplex];
   const ends = await Promise.allSettled([
     pipeline([Readable.from(source), ...steps], { signal }),
     placeAll(parser as AsyncIterable<Entry>, placing, below),
@@ -58,6 +61,23 @@ function decompress(compression: TarCompression, ratio: RatioGuard): Duplex[] {
   if (compression === "none") return [];
   const decoder = compression === "gzip" ? createGunzip() : createZstdDecompress();
   return [counting((bytes) => ratio.read(bytes)), decoder, counting((bytes) => ratio.write(bytes))];
+}
+
+/** Passes an archive on; ends in an error if it does not end with a block of zeros, as all do. */
+function wholeArchive(refuse: (why: string) => StorageError): Transform {
+  let zeros = 0;
+  return new Transform({
+    transform: (chunk: Buffer, _encoding, done) => {
+      let at = chunk.length;
+      while (at > 0 && chunk.length - at < BLOCK_BYTES && chunk[at - 1] === 0) at -= 1;
+      zeros = at > 0 ? chunk.length - at : zeros + chunk.length;
+      done(null, chunk);
+    },
+    flush: (done) => {
+      const cut = "is no intact tar archive (cut short: it has no end)";
+      done(zeros < BLOCK_BYTES ? refuse(cut) : null);
+    },
+  });
 }
 
 /** Passes bytes on and tells how many; what the listener throws ends the stream. */

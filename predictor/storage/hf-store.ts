@@ -6,6 +6,7 @@ import type { HttpClient, HttpReply, HttpRequest } from "./http-client.ts";
 import { fieldsOf, listOf, readJson, textOf } from "./json.ts";
 import type { ObjectStore, StoredObject } from "./object-store.ts";
 import { rangeHeaders } from "./ranged.ts";
+import type { Digest } from "./ranged.ts";
 import { sendFollowing } from "./redirects.ts";
 import { refusalOf } from "./refusal.ts";
 import { StorageError } from "./storage-error.ts";
@@ -104,10 +105,20 @@ function parseEntry(item: unknown): StoredObject | undefined {
   if (fields["type"] !== "file" || key === undefined || !Number.isSafeInteger(bytes)) {
     return undefined;
   }
-  // Large files carry the SHA-256 of their content; small ones only git's id.
   const sha256 = textOf(fieldsOf(fields["lfs"])["oid"]);
-  const digest = sha256 === undefined ? undefined : ({ algorithm: "sha256", hex: sha256 } as const);
-  return { key, bytes, tag: sha256 ?? oid ?? "", digest };
+  return { key, bytes, tag: sha256 ?? oid ?? "", digest: digestOf({ sha256, oid, bytes }) };
+}
+
+/** Large files carry the SHA-256 of their content; small ones git's id, the SHA-1 of a blob. */
+function digestOf(given: {
+  readonly sha256: string | undefined;
+  readonly oid: string | undefined;
+  readonly bytes: number;
+}): Digest | undefined {
+  const { sha256, oid = "", bytes } = given;
+  if (sha256 !== undefined) return { algorithm: "sha256", hex: sha256 };
+  if (!/^[0-9a-f]{40}$/.test(oid)) return undefined;
+  return { algorithm: "sha1", hex: oid, prefix: `blob ${bytes}\0` };
 }
 
 /** The next page, as a path of the same hub. */

@@ -7,7 +7,13 @@ import { readFile } from "node:fs/promises";
 import { once } from "node:events";
 import { describe, it } from "mocha";
 
-import { createHttpClient, parseLength, parseRetryAfterMs, readText } from "./http-client.ts";
+import {
+  createHttpClient,
+  parseLength,
+  parseRetryAfterMs,
+  readText,
+  receive,
+} from "./http-client.ts";
 import { TransientError } from "./retry.ts";
 import { StorageError } from "./storage-error.ts";
 import { inFolder } from "./testing/folder.ts";
@@ -65,6 +71,30 @@ describe("readText", () => {
       more();
     });
     assert.equal((await get(server.url)).length, 1000);
+  });
+});
+
+describe("receive", () => {
+  /** How many bytes of a body arrive that brings so many every ten seconds, for five minutes. */
+  async function received(bytesEach: number): Promise<number> {
+    let nowMs = 0;
+    async function* body(): AsyncGenerator<Buffer> {
+      for (; nowMs < 300_000; nowMs += 10_000) yield Buffer.alloc(bytesEach);
+    }
+    const reply = { headers: {}, origin: "https://h", body: body() };
+    let bytes = 0;
+    for await (const chunk of receive(reply, () => nowMs)) bytes += chunk.length;
+    return bytes;
+  }
+
+  it("gives up what comes drop by drop, and nothing that only takes long", async () => {
+    assert.equal(await received(20_000), 30 * 20_000);
+    await assert.rejects(received(1), (error) => {
+      assert(error instanceof StorageError, String(error));
+      assert.equal(error.code, "unavailable");
+      assert.match(error.message, /https:\/\/h sent \d bytes in a minute/);
+      return true;
+    });
   });
 });
 

@@ -6,6 +6,7 @@ import * as http from "node:http";
 import * as https from "node:https";
 
 import { checkHost, guardedLookup } from "./address-guard.ts";
+import type { Reach } from "./address-guard.ts";
 import { TransientError } from "./retry.ts";
 import { StorageError } from "./storage-error.ts";
 
@@ -23,6 +24,8 @@ export interface HttpRequest {
 
 export interface HttpReply {
   readonly status: number;
+  /** Where it came from. */
+  readonly origin: string;
   readonly headers: http.IncomingHttpHeaders;
   /** Must be read to its end or destroyed. */
   readonly body: http.IncomingMessage;
@@ -34,29 +37,32 @@ export interface HttpClient {
   close(): void;
 }
 
+/** A body that brings less in a minute is given up: drop by drop it would never be whole. */
+const PACE_MS = 60_000;
+const PACE_BYTES_MIN = 64 * 1024;
+
 /** No answer, or no byte of a body, for this long: the connection is given up. */
 const IDLE_MS_MAX = 30_000;
 const CONNECTIONS_MAX = 8;
 
-export interface HttpClientOptions {
+/** Where hosts may be that nobody configured. */
+export interface HttpClientOptions extends Reach {
   /** Replaces the trusted certificates (PEM). */
   readonly ca?: string | undefined;
-  /** Whether hosts that nobody configured may be in private networks, too. */
-  readonly allowPrivate: boolean;
 }
 
 /** A client with connections of its own. */
-export function createHttpClient({ ca, allowPrivate }: HttpClientOptions): HttpClient {
+export function createHttpClient({ ca, ...reach }: HttpClientOptions): HttpClient {
   const shared = { keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: IDLE_MS_MAX };
   const tls = ca === undefined ? {} : { ca };
-  const guarded = { ...shared, lookup: guardedLookup(allowPrivate) };
+  const guarded = { ...shared, lookup: guardedLookup(reach.allowPrivate) };
   const agents = {
     trusted: { plain: new http.Agent(shared), secure: new https.Agent({ ...shared, ...tls }) },
     guarded: { plain: new http.Agent(guarded), secure: new https.Agent({ ...guarded, ...tls }) },
   };
   return {
     send: async (request, signal) => {
-      if (request.trusted !== true) checkHost(request.url, allowPrivate);
+      if (request.trusted !== true) checkHost(request.url, reach);
       const { plain, secure } = request.trusted === true ? agents.trusted : agents.guarded;
       return request.url.protocol === "https:"
         ? send(https.request, secure, { request, signal })
@@ -86,7 +92,8 @@ function send(
       reject(connectionError(cause, url));
     });
     sent.on("response", (body) => {
-      resolve({ status: body.statusCode ?? 0, headers: body.headers, body });
+      const { statusCode: status = 0, headers } = body;
+      resolve({ status, origin: url.origin, headers, body });
     });
     sent.end(request.body);
   });
@@ -106,18 +113,35 @@ export async function readText(reply: HttpReply, bytesMax: number): Promise<stri
 /**
  * The bytes of a body. Throws TransientError when the connection breaks or fewer bytes arrive than
  * Content-Length promised, which Node reports alike; more never do, Node ends the body there.
+ * StorageError when it comes too slowly: tried again, it would hardly come faster.
  */
-export async function* receive(reply: HttpReply): AsyncGenerator<Buffer> {
+export async function* receive(
+  reply: Pick<HttpReply, "headers" | "origin"> & { readonly body: AsyncIterable<unknown> },
+  nowMs = (): number => performance.now(),
+): AsyncGenerator<Buffer> {
   let bytes = 0;
+  let minute = { sinceMs: nowMs(), bytes: 0 };
   try {
     for await (const chunk of reply.body as AsyncIterable<Buffer>) {
       bytes += chunk.length;
       yield chunk;
+      minute.bytes += chunk.length;
+      if (nowMs() - minute.sinceMs < PACE_MS) continue;
+      if (minute.bytes < PACE_BYTES_MIN) throw tooSlow(reply.origin, minute.bytes);
+      minute = { sinceMs: nowMs(), bytes: 0 };
     }
   } catch (cause) {
+    if (cause instanceof StorageError) throw cause;
     const promised = parseLength(reply.headers["content-length"]) ?? "an unknown number of";
     throw new TransientError(`the connection broke after ${bytes} of ${promised} bytes`, { cause });
   }
+}
+
+function tooSlow(origin: string, bytes: number): StorageError {
+  return new StorageError(
+    "unavailable",
+    `${origin} sent ${bytes} bytes in a minute; check it and what lies between`,
+  );
 }
 
 /** Content-Length, if it is a number that can be counted to. */

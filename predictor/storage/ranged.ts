@@ -5,6 +5,7 @@
  * digest where it gives one.
  */
 import { createHash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 
@@ -17,8 +18,10 @@ import type { ByteBudget } from "./save.ts";
 
 /** What a store says its object hashes to, in hexadecimal. */
 export interface Digest {
-  readonly algorithm: "md5" | "sha256";
+  readonly algorithm: "md5" | "sha1" | "sha256";
   readonly hex: string;
+  /** Hashed before the content. */
+  readonly prefix?: string;
 }
 
 /** Bytes `from` to the end, or to `to` inclusive. */
@@ -189,8 +192,8 @@ async function savePart(
   if (changed !== undefined) throw changed;
 }
 
-async function verifyFile(file: FileHandle, { algorithm, hex }: Digest): Promise<void> {
-  const hash = createHash(algorithm);
+async function verifyFile(file: FileHandle, digest: Digest): Promise<void> {
+  const hash = startHash(digest);
   const buffer = Buffer.allocUnsafe(1024 * 1024);
   for (let position = 0; ;) {
     const { bytesRead } = await onDisk(file.read(buffer, 0, buffer.length, position));
@@ -198,7 +201,7 @@ async function verifyFile(file: FileHandle, { algorithm, hex }: Digest): Promise
     hash.update(buffer.subarray(0, bytesRead));
     position += bytesRead;
   }
-  assertDigest(hash.digest("hex"), { algorithm, hex });
+  assertDigest(hash.digest("hex"), digest);
 }
 
 /** Passes a stream on; throws TransientError at its end if its digest is another. */
@@ -210,7 +213,7 @@ export async function* verified(
     yield* source;
     return;
   }
-  const hash = createHash(digest.algorithm);
+  const hash = startHash(digest);
   for await (const chunk of source) {
     hash.update(chunk);
     yield chunk;
@@ -218,9 +221,15 @@ export async function* verified(
   assertDigest(hash.digest("hex"), digest);
 }
 
+function startHash({ algorithm, prefix = "" }: Digest): Hash {
+  return createHash(algorithm).update(prefix);
+}
+
+const DIGEST_NAMES = { md5: "MD5", sha1: "SHA-1", sha256: "SHA-256" } as const;
+
 function assertDigest(arrived: string, { algorithm, hex }: Digest): void {
   if (arrived === hex) return;
-  const name = algorithm === "md5" ? "MD5" : "SHA-256";
+  const name = DIGEST_NAMES[algorithm];
   throw new TransientError(`what arrived has the ${name} ${arrived}, the server promised ${hex}`);
 }
 

@@ -138,4 +138,8 @@ describe("shownUri", () => {
     assert.equal(shownUri("https://u:p@h/a"), "https://h/a");
     assert.equal(shownUri("s3://bkt/a?b"), "s3://bkt/a?b");
   });
+
+  it("names no other host than the one that would be asked", () => {
+    assert.equal(shownUri("https://example.com\\@evil/a"), "https://example.com\\@evil/a");
+  });
 });

@@ -64,7 +64,7 @@ export function parseStorageUri(uri: string, insecureHttp = false): StorageLocat
 /** The URI as it may stand in a message: without user information and without a signed query. */
 export function shownUri(uri: string): string {
   const bare = /^https?:\/\//i.test(uri) ? uri.replace(/[?#].*$/s, "") : uri;
-  return printable(bare.replace(/^([a-z0-9+.-]+:\/\/)[^/]*@/i, "$1"), 256);
+  return printable(bare.replace(/^([a-z0-9+.-]+:\/\/)[^/\\]*@/i, "$1"), 256);
 }
 
 type Refuse = (why: string) => StorageError;
