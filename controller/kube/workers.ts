@@ -42,7 +42,7 @@ const STALE_POLL_MS_MAX = 1000;
 
 export class Workers {
   readonly #options: WorkersOptions;
-  /** Of the reconciles that run. Not AbortSignal.any: it leaves weak references behind each time. */
+  /** Of the reconciles that run. AbortSignal.any would leave weak references behind each time. */
   readonly #running = new Set<AbortController>();
   #aborted: Error | undefined;
   /** Key → since when it waits for the cache. */

@@ -64,14 +64,14 @@ export function memberSource(text: string, name: string): string | undefined {
   return source;
 }
 
-/** How deep an exact reading goes: deeper than any tensor, and nowhere near the end of the stack. */
+/** How deep an exact reading goes: deeper than any tensor, far from the end of the stack. */
 const depthMax = 200;
 
 /** Beyond 64 bits, at which everybody who asks for a whole number refuses. */
 const exactMax = 2 ** 65;
 
 /**
- * What JSON.parse makes of a text that it has accepted, but whole numbers beyond 2^53 come as bigint,
+ * What JSON.parse makes of a text that it has accepted, but whole numbers beyond 2^53 are bigint,
  * however they are written. Throws ServingError `invalid` for what is nested deeper than 200 levels.
  */
 export function readExactly(text: string): unknown {

@@ -164,7 +164,7 @@ export async function listCopies(modelDir: string): Promise<{ folder: string; by
   return found;
 }
 
-/** Removes a copy, at once for all who look for one; one that has gone already is none to remove. */
+/** Removes a copy, at once for all who look for one; one that has gone is none to remove. */
 export async function removeCopy(folder: string): Promise<void> {
   const gone = join(dirname(folder), `${STAGED}${SELF}~${randomBytes(4).toString("hex")}`);
   try {

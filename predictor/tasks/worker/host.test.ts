@@ -19,6 +19,7 @@ describe("a question that no thread takes", () => {
       model: { task: "text-classification", modelPath: path, graphs: { model: signature } },
       graphs: new Map([["model", { signature, submit }]]),
       timeoutMs: 1000,
+      loadTimeoutMs: 60_000,
       questionsMax: 1,
       clock: {
         ...systemClock,
