@@ -12,6 +12,8 @@ export interface Load {
   next(requests: number): Promise<Counted>;
   /** Everything since the beginning. */
   all(): Counted;
+  /** The lowest percentage that `answer` had in any `requests` answers that followed each other. */
+  lowestShare(answer: string, requests: number): number;
   /** Resolves when `answer` has been seen once more. */
   seen(answer: string): Promise<void>;
   stop(): Promise<void>;
@@ -30,7 +32,7 @@ type Listener = (answer: string) => void;
 
 export function startLoad(options: LoadOptions): Load {
   const agent = new Agent({ connections: options.concurrency });
-  const counts = new Map<string, number>();
+  const answers: string[] = [];
   const listeners = new Set<Listener>();
   const stopped = new AbortController();
   const one = async (): Promise<string> => {
@@ -50,7 +52,7 @@ export function startLoad(options: LoadOptions): Load {
   const worker = async (): Promise<void> => {
     while (!stopped.signal.aborted) {
       const answer = await one();
-      counts.set(answer, (counts.get(answer) ?? 0) + 1);
+      answers.push(answer);
       for (const listener of listeners) {
         listener(answer);
       }
@@ -78,7 +80,8 @@ export function startLoad(options: LoadOptions): Load {
       });
       return { total, by };
     },
-    all: () => ({ total: [...counts.values()].reduce((a, b) => a + b, 0), by: new Map(counts) }),
+    all: () => counted(answers),
+    lowestShare: (answer, requests) => lowestShare(answers, answer, requests),
     seen: (wanted) => listen((answer) => answer === wanted),
     stop: async () => {
       stopped.abort();
@@ -86,6 +89,23 @@ export function startLoad(options: LoadOptions): Load {
       await agent.close();
     },
   };
+}
+
+function counted(answers: readonly string[]): Counted {
+  const by = new Map<string, number>();
+  for (const answer of answers) by.set(answer, (by.get(answer) ?? 0) + 1);
+  return { total: answers.length, by };
+}
+
+/** Of the window that slides over all answers, where it holds the fewest; 100 before it's full. */
+export function lowestShare(answers: readonly string[], answer: string, window: number): number {
+  let [inside, fewest] = [0, window];
+  for (const [index, each] of answers.entries()) {
+    if (each === answer) inside++;
+    if (index >= window && answers[index - window] === answer) inside--;
+    if (index >= window - 1) fewest = Math.min(fewest, inside);
+  }
+  return (100 * fewest) / window;
 }
 
 /** Percent of `answer`. */

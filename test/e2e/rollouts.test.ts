@@ -39,6 +39,9 @@ const ROLLOUT: RolloutSpec = {
 };
 const DEVICE = "example.com/device";
 const POINTS = 3;
+/** Of so many answers in a row, 10 % are 50 give or take 7: four times that is not met by chance. */
+const WINDOW = 500;
+const WINDOW_POINTS = 5.4;
 const SAMPLE = 3000;
 
 function table(which: number): readonly number[] {
@@ -256,6 +259,11 @@ describe("rollouts", () => {
       const all = clients.all();
       assert.ok((all.by.get(answer) ?? 0) >= GATE.minRequests, "the bad one was tried");
       assert.ok(share(all, "two") >= 90 - POINTS, `${share(all, "two")} % were good answers`);
+      const lowest = clients.lowestShare("two", WINDOW);
+      assert.ok(
+        lowest >= 90 - WINDOW_POINTS,
+        `${lowest} % of ${WINDOW} in a row were good answers`,
+      );
       const events = await w.kubectl("get", "events.events.k8s.io", "-n", namespace);
       assert.match(events, new RegExp(`${reason}.*rolled back: `));
       const [newest] = found.status?.history ?? [];

@@ -12,9 +12,10 @@ import { parse } from "yaml";
 import { INFERENCE_SERVICE } from "../../controller/api/kinds.ts";
 import type { Kind, KubeObject } from "../../controller/cluster.ts";
 import { condition } from "../../controller/observe/conditions.ts";
+import { initialState, makeRequest, makeSound } from "../../examples/voice-activity/request.ts";
 import { clusterHost } from "../../hack/cluster/addons/host.ts";
 import { startS3, type S3Server } from "../../hack/cluster/addons/s3.ts";
-import { ok, ROOT, world, type World } from "./world.ts";
+import { GRACE_MS, ok, ROOT, world, type World } from "./world.ts";
 
 const SECRET: Kind = { apiVersion: "v1", kind: "Secret", plural: "secrets", namespaced: true };
 const at = { namespace: "e2e-storage", name: "voice-activity" };
@@ -107,17 +108,40 @@ describe("a model from an S3 server", () => {
     await w.client.remove(INFERENCE_SERVICE, at.namespace, at.name);
   });
 
-  it("right credentials: it serves, and tells speech-free input from nothing else", async () => {
-    await deploy(KEYS.secretKey);
-    await w.untilUp(at);
-    const request = await readFile(join(ROOT, "examples/voice-activity/request.json"), "utf8");
+  /** How probably the sound is speech, and what the model remembers of it. */
+  async function listen(request: unknown) {
     const { outputs } = ok<Prediction>(await w.post(at, `/v2/models/${at.name}/infer`, request));
     const output = outputs.find(({ name }) => name === "output");
     const state = outputs.find(({ name }) => name === "stateN");
     assert.deepEqual(output?.shape, [1, 1]);
     assert.deepEqual(state?.shape, [2, 1, 128]);
-    const probability = output?.data[0] ?? Number.NaN;
-    assert.ok(probability >= 0 && probability <= 1, `a probability, not ${probability}`);
+    return output?.data[0] ?? Number.NaN;
+  }
+
+  it("right credentials: it serves, and hears a voice, and none in silence", async () => {
+    await deploy(KEYS.secretKey);
+    await w.untilUp(at);
+    const voice = await listen(
+      await readFile(join(ROOT, "examples/voice-activity/request.json"), "utf8"),
+    );
+    const [silence = new Float32Array()] = makeSound("silence");
+    const silent = await listen(makeRequest(silence, initialState()));
+    assert.ok(voice > 0.6 && silent < 0.1, `voice ${voice}, silence ${silent}`);
+  });
+
+  it("an edit makes one revision, a label none", async () => {
+    const revisions = async (): Promise<string[]> =>
+      (await w.revisions(at)).map(({ metadata }) => metadata.name).toSorted();
+    assert.deepEqual(await revisions(), [`${at.name}-predictor-00001`]);
+    await w.kubectl("label", "isvc", at.name, "team=sound", "-n", at.namespace);
+    const patch = JSON.stringify({ spec: { predictor: { containerConcurrency: 3 } } });
+    await w.kubectl("patch", "isvc", at.name, "-n", at.namespace, "--type=merge", `-p=${patch}`);
+    const second = `${at.name}-predictor-00002`;
+    await w.client.until("the second revision", async () =>
+      (await revisions()).includes(second) ? true : undefined,
+    );
+    await w.untilUp(at);
+    assert.deepEqual(await revisions(), [`${at.name}-predictor-00001`, second]);
   });
 
   it("from zero it downloads the model again, and answers", async () => {
@@ -125,6 +149,16 @@ describe("a model from an S3 server", () => {
     const request = await readFile(join(ROOT, "examples/voice-activity/request.json"), "utf8");
     const answer = await w.post(at, `/v2/models/${at.name}/infer`, request);
     assert.equal(answer.status, 200, answer.body);
+  });
+
+  it("deleted, it leaves nothing", async () => {
+    await w.client.remove(INFERENCE_SERVICE, at.namespace, at.name);
+    await w.client.until(
+      "no revisions and pods are left",
+      async () =>
+        (await w.revisions(at)).length + (await w.pods(at)).length === 0 ? true : undefined,
+      GRACE_MS,
+    );
   });
 
   it("KServe's storage-config: a key that the Secret lacks is named, the right one serves", async () => {
