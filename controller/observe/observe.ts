@@ -41,6 +41,7 @@ import {
   rolloutStatus,
   rolloutVerdict,
 } from "./rollout-status.ts";
+import { settled } from "./settled.ts";
 import { type Judgement, latestReadiness, readiness, worst } from "./verdicts.ts";
 import { look, type View } from "./view.ts";
 
@@ -169,7 +170,7 @@ function part(component: ComponentName, observation: Observation): Part {
   const { isvc, refusal, revisions, pods, nodes } = observation;
   const service = observation.services[component];
   const before = condition(isvc.status?.conditions, readyType(component));
-  const view = look({
+  const seen = look({
     component,
     ...(refusal === undefined ? {} : { refusal }),
     ...(service === undefined ? {} : { service }),
@@ -178,8 +179,23 @@ function part(component: ComponentName, observation: Observation): Part {
     ...(nodes === undefined ? {} : { nodes }),
     wasReady: before?.status === "True",
     stopped: observation.stopped ?? false,
+    rerouted: rerouted(component, observation),
   });
+  const view = settled(seen, isvc.status, isvc.metadata.generation ?? 0);
   return { view, ready: readiness(view), latest: latestReadiness(view) };
+}
+
+/**
+ * Whether the newest revision was up, and nothing but its share of the requests can have changed
+ * since: a step of a rollout is a change of the Knative Service, but makes no revision.
+ */
+function rerouted(component: ComponentName, { isvc, rolled = {} }: Observation): boolean {
+  const before = condition(isvc.status?.conditions, "LatestDeploymentReady");
+  return (
+    rolled[component]?.changed === false &&
+    before?.status === "True" &&
+    before.observedGeneration === isvc.metadata.generation
+  );
 }
 
 function readyType(component: ComponentName): string {

@@ -47,12 +47,18 @@ export function isReady({ status }: Pod): boolean {
   );
 }
 
-/** Pods that are there to stay: one on its way out says nothing about the revision any more. */
+/**
+ * Pods that are there to stay: one on its way out says nothing about the revision any more. By
+ * name, so that of several that could be told of, it is always the same one: a cache lists first
+ * what changed longest ago.
+ */
 export function livePods(pods: readonly Pod[]): readonly Pod[] {
-  return pods.filter(
-    (pod) =>
-      pod.metadata.deletionTimestamp === undefined &&
-      pod.status?.phase !== "Succeeded" &&
-      pod.status?.phase !== "Failed",
-  );
+  return pods
+    .filter(
+      (pod) =>
+        pod.metadata.deletionTimestamp === undefined &&
+        pod.status?.phase !== "Succeeded" &&
+        pod.status?.phase !== "Failed",
+    )
+    .toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
 }

@@ -12,6 +12,8 @@ import type { Verdict } from "./conditions.ts";
 export interface Rolled {
   readonly lineage: { readonly stable?: string; readonly previous?: string };
   readonly rollout?: RolloutStatus;
+  /** Whether it is given another template now, and so will make a revision. */
+  readonly changed?: boolean;
 }
 
 /** KServe's words for the stable revision and the one before; as they were when nothing is known. */

@@ -41,6 +41,12 @@ const CONFIG_REASONS = new Set([
   "CreateContainerError",
   "RunContainerError",
 ]);
+export const SCHEDULER_SAYS = "no node can take the pod: ";
+export const IMAGE_PULL_FAILED = "ImagePullFailed";
+/** How the message begins when the kubelet waits, and does not say for what. */
+export const NO_CAUSE = "ImagePullBackOff: ";
+/** Since Kubernetes 1.31 it says what it said before as well. */
+const CAUSE = /^Back-off pulling image .*?: (ErrImagePull: .*)$/s;
 /** From this restart on, a container that keeps failing is taken at its word. */
 const RESTARTS_TOLERATED = 2;
 const MESSAGE_LENGTH_MAX = 1024;
@@ -74,7 +80,7 @@ function podTrouble(pod: Pod): Trouble | undefined {
   return scheduled?.status === "False"
     ? {
         reason: "Unschedulable",
-        message: clean(`no node can take the pod: ${scheduled.message ?? "no reason given"}`),
+        message: clean(`${SCHEDULER_SAYS}${scheduled.message ?? "no reason given"}`),
         location: name,
         fatal: false,
       }
@@ -85,8 +91,8 @@ function containerTrouble(status: ContainerStatus): Trouble | undefined {
   const waiting = status.state?.waiting;
   if (waiting?.reason !== undefined && IMAGE_REASONS.has(waiting.reason)) {
     return {
-      reason: "ImagePullFailed",
-      message: clean(`${waiting.reason}: ${waiting.message ?? "the image cannot be pulled"}`),
+      reason: IMAGE_PULL_FAILED,
+      message: clean(pullMessage(waiting.reason, waiting.message)),
       fatal: waiting.reason !== "ErrImagePull",
     };
   }
@@ -102,6 +108,11 @@ function containerTrouble(status: ContainerStatus): Trouble | undefined {
   return terminated === undefined || terminated.exitCode === 0 || status.ready === true
     ? undefined
     : exitTrouble(terminated, status.restartCount ?? 0);
+}
+
+/** The same whether it has just failed to pull, or waits to try again. */
+function pullMessage(reason: string, message = "the image cannot be pulled"): string {
+  return CAUSE.exec(message)?.[1] ?? `${reason}: ${message}`;
 }
 
 function exitTrouble(terminated: ContainerStateTerminated, restarts: number): Trouble {

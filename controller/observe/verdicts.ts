@@ -87,7 +87,7 @@ export function latestReadiness(view: View): Judgement {
   if (refusal !== undefined) {
     return { status: "False", ...refusal };
   }
-  if (!view.fresh || view.newest === undefined) {
+  if ((!view.fresh && view.rerouted !== true) || view.newest === undefined) {
     return deploying("waiting for Knative to make a revision of the latest change");
   }
   if (view.trouble !== undefined) {

@@ -22,6 +22,8 @@ export interface ComponentObservation {
   readonly wasReady: boolean;
   /** Whether there is nothing because the user wants it so. */
   readonly stopped?: boolean;
+  /** Whether what Knative has yet to see is but the shares of revisions that are up. */
+  readonly rerouted?: boolean;
 }
 
 export interface View extends ComponentObservation {

@@ -125,6 +125,24 @@ describe("planRollout", () => {
     assert.deepEqual(plan({ state: last.state, nowMs: NOW + 999_000 }).state, last.state);
   });
 
+  it("tells the numbers when a step is over, and not at each look", () => {
+    const begun = state({ since: at(0) });
+    const looks = [GOOD, { ...GOOD, requests: GOOD.requests + 1 }].map((measured) =>
+      plan({ state: begun, measured, nowMs: NOW + 10_000 }),
+    );
+    assert.equal(looks[0]?.message, "10 % for 60 s; the gate passes so far");
+    assert.deepEqual(looks[1], looks[0]);
+    const second = plan({ state: begun, measured: GOOD, nowMs: NOW + 60_000 });
+    const numbers = /error ratio 0.*, P95 .* in \d+ requests$/;
+    assert.match(second.message ?? "", /^50 % for .*; step 1: error ratio/);
+    const later = plan({ state: second.state, measured: GOOD, nowMs: NOW + 61_000 });
+    assert.match(later.message ?? "", /^50 % for .*; the gate passes so far; step 1: error ratio/);
+    const last = plan({ state: second.state, measured: GOOD, nowMs: NOW + 180_000 });
+    assert.match(last.message ?? "", /^the new revision has taken over; error ratio/);
+    for (const { message = "" } of [second, later, last]) assert.match(message, numbers);
+    assert.deepEqual(plan({ state: last.state, nowMs: NOW + 999_000 }).message, last.message);
+  });
+
   it("rolls back within a step, as soon as there are requests enough", () => {
     const bad = { requests: 50, errors: 21 };
     const found = plan({ state: state({ since: at(3) }), measured: bad });
@@ -157,7 +175,7 @@ describe("gateVerdict", () => {
       why: "too few to tell, though all failed",
       measured: { requests: 49, errors: 49 },
       kind: "open",
-      words: "49 of the 50",
+      words: "fewer than the 50",
     },
     {
       why: "slow",
@@ -182,7 +200,8 @@ describe("gateVerdict", () => {
     it(`${why}: ${kind}`, () => {
       const verdict = gateVerdict(GATE, measured);
       assert.equal(verdict.kind, kind);
-      assert.ok(verdict.message.includes(words), verdict.message);
+      const said = verdict.kind === "open" ? verdict.soFar : verdict.message;
+      assert.ok(said.includes(words), said);
     });
   }
 

@@ -50,6 +50,7 @@ export interface Plan {
   readonly checkAfterMs?: number;
 }
 
+const TAKEN_OVER = "the new revision has taken over";
 /** Requests before a gate judges, unless told. */
 export const MIN_REQUESTS = 20;
 /** How often the gate looks; a failing revision serves at most so long, and a read of it, more. */
@@ -67,8 +68,12 @@ export function planRollout(input: PlanInput): Plan {
   if (state.phase === "RolledBack") {
     return told(state, 0);
   }
-  if (state.phase === "Promoted" || (candidate.isStable && candidate.up)) {
-    return told({ ...state, phase: "Promoted" }, 100);
+  if (state.phase === "Promoted") {
+    return told(state, 100);
+  }
+  if (candidate.isStable && candidate.up) {
+    const { message: _ofStep, ...rest } = state;
+    return told({ ...rest, phase: "Promoted" }, 100);
   }
   return progress(input, state);
 }
@@ -115,38 +120,44 @@ function judge(input: PlanInput, state: RolloutState, sinceMs: number): Plan {
   }
   const restMs = sinceMs + durationOf(step) - nowMs;
   if (restMs > 0) {
-    const message = `${step.percent} % for ${formatDuration(durationOf(step))}${after(verdict)}`;
+    const message = underWay(step, state, verdict.soFar);
     const checkAfterMs = spec.gate === undefined ? restMs : Math.min(restMs, GATE_MS);
     return { ...waiting(state, step.percent, "StepUnderWay", message), checkAfterMs };
   }
   if (verdict.kind === "open") {
     return {
-      ...waiting(state, step.percent, verdict.reason, verdict.message),
+      ...waiting(state, step.percent, verdict.reason, verdict.soFar),
       checkAfterMs: GATE_MS,
     };
   }
+  const { message: _before, ...rest } = state;
+  const passed = verdict.message === "" ? {} : { message: verdict.message };
   return state.step + 1 < (spec.steps?.length ?? 0)
-    ? stepped(spec, { ...state, step: state.step + 1, since: rfc3339(nowMs) }, nowMs)
-    : promoted(state, nowMs);
+    ? stepped(spec, { ...rest, ...passed, step: state.step + 1, since: rfc3339(nowMs) }, nowMs)
+    : promoted({ ...rest, ...passed }, nowMs);
 }
 
+/**
+ * `soFar` is told while the step goes on: the gate looks every few seconds, and numbers that change
+ * each time would be a write of the status each time. `message` has them, for when it is over.
+ */
 type Verdict =
-  | { readonly kind: "passed"; readonly message: string }
-  | { readonly kind: "open" | "failed"; readonly reason: string; readonly message: string };
+  | { readonly kind: "passed"; readonly message: string; readonly soFar: string }
+  | { readonly kind: "open"; readonly reason: string; readonly soFar: string }
+  | { readonly kind: "failed"; readonly reason: string; readonly message: string };
 
-const PASSED: Verdict = { kind: "passed", message: "" };
+const PASSED: Verdict = { kind: "passed", message: "", soFar: "" };
 
 /** Whether what was measured passes the gate, fails it, or is too little to tell. */
 export function gateVerdict(gate: RolloutGate, measured: Measured | string | undefined): Verdict {
   if (measured === undefined || typeof measured === "string") {
-    const message = `the new revision's numbers cannot be read: ${measured ?? "no pod was asked yet"}`;
-    return { kind: "open", reason: "MetricsUnavailable", message };
+    const soFar = `the new revision's numbers cannot be read: ${measured ?? "no pod was asked yet"}`;
+    return { kind: "open", reason: "MetricsUnavailable", soFar };
   }
   const { requests, errors, latencyP95Ms } = measured;
   const least = gate.minRequests ?? MIN_REQUESTS;
   if (requests < least) {
-    const message = `${requests} of the ${least} requests that the gate wants`;
-    return { kind: "open", reason: "WaitingForRequests", message };
+    return tooFew(gate);
   }
   const ratio = errors / requests;
   const maxRatio = gate.maxErrorRatio;
@@ -164,11 +175,22 @@ export function gateVerdict(gate: RolloutGate, measured: Measured | string | und
     return { kind: "failed", reason: "LatencyTooHigh", message };
   }
   const p95 = latencyP95Ms === undefined ? "" : `, P95 ${inMs(latencyP95Ms)}`;
-  return { kind: "passed", message: `error ratio ${round(ratio)}${p95} in ${requests} requests` };
+  const message = `error ratio ${round(ratio)}${p95} in ${requests} requests`;
+  return { kind: "passed", message, soFar: "the gate passes so far" };
 }
 
-function after({ message }: Verdict): string {
-  return message === "" ? "" : `; ${message}`;
+function tooFew({ minRequests = MIN_REQUESTS }: RolloutGate): Verdict & { readonly soFar: string } {
+  const soFar = `fewer than the ${minRequests} requests that the gate wants so far`;
+  return { kind: "open", reason: "WaitingForRequests", soFar };
+}
+
+/** The step, how the gate stands, and how it was at the end of the step before. */
+function underWay(step: RolloutStep, { step: at, message }: RolloutState, soFar = ""): string {
+  return [
+    `${step.percent} % for ${formatDuration(durationOf(step))}`,
+    ...(soFar === "" ? [] : [soFar]),
+    ...(message === undefined ? [] : [`step ${at}: ${message}`]),
+  ].join("; ");
 }
 
 function waiting(state: RolloutState, percent: number, reason: string, message: string): Plan {
@@ -180,14 +202,17 @@ function stepped(spec: RolloutSpec, state: RolloutState, nowMs: number): Plan {
   if (step === undefined) {
     return promoted(state, nowMs);
   }
-  const message = `${step.percent} % for ${formatDuration(durationOf(step))}`;
+  // As the first look will say: counting begins with the step.
+  const { soFar = "" } = spec.gate === undefined ? {} : tooFew(spec.gate);
+  const message = underWay(step, state, soFar);
   const checkAfterMs =
     spec.gate === undefined ? durationOf(step) : Math.min(durationOf(step), GATE_MS);
   return { ...waiting(state, step.percent, "StepUnderWay", message), checkAfterMs };
 }
 
 function promoted(state: RolloutState, nowMs: number): Plan {
-  return told({ ...state, phase: "Promoted", since: rfc3339(nowMs) }, 100);
+  const message = state.message === undefined ? {} : { message: `${TAKEN_OVER}; ${state.message}` };
+  return told({ ...state, ...message, phase: "Promoted", since: rfc3339(nowMs) }, 100);
 }
 
 function rolledBack(state: RolloutState, reason: string, message: string, nowMs: number): Plan {
@@ -200,7 +225,7 @@ function told(state: RolloutState, percent: number): Plan {
     percent,
     state,
     reason: reason ?? state.phase,
-    message: message ?? "the new revision has taken over",
+    message: message ?? TAKEN_OVER,
   };
 }
 

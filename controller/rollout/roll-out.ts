@@ -44,6 +44,8 @@ export interface RolledOut {
   readonly service: KnativeService;
   readonly lineage: Lineage;
   readonly rollout?: RolloutStatus;
+  /** Whether it is given another template now, and so will make a revision. */
+  readonly changed: boolean;
   /** When to look again without an event. */
   readonly checkAfterMs?: number;
 }
@@ -69,6 +71,7 @@ export function rollOut(all: RollOutInput): RolledOut {
       spec: { ...wanted.spec, traffic },
     },
     lineage: share.lineage,
+    changed: given.changed,
     ...(share.rollout === undefined ? {} : { rollout: share.rollout }),
     ...(share.checkAfterMs === undefined ? {} : { checkAfterMs: share.checkAfterMs }),
   };

@@ -15,6 +15,7 @@ export interface RolloutState {
   /** RFC 3339: when the step, or the phase, began; absent while the revision is not up yet. */
   readonly since?: string;
   readonly reason?: string;
+  /** Why it was rolled back; under way, the gate's numbers at the end of the step before. */
   readonly message?: string;
 }
 
