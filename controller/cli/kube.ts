@@ -44,7 +44,7 @@ export interface KubeAccess {
 /**
  * Gives `work` a connection to the cluster of the flags and closes it afterwards.
  * @throws CliError 66 without a kubeconfig, 64 for a context that it has not, 69 when the API
- * server does not answer, 77 when it denies what was asked; ApiError when it refused otherwise.
+ * server does not answer or is overloaded, 77 when it denies what was asked, 1 when it refuses it.
  */
 export async function withKube<T>(
   flags: ClusterFlags,
@@ -127,6 +127,12 @@ function explained(error: unknown, config: KubeConfig): unknown {
   }
   if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
     return new CliError(EXIT.noPermission, `${server} denies it: ${error.message}`, error);
+  }
+  if (error instanceof ApiError) {
+    const busy = error.status >= 500 || error.status === 429;
+    return busy
+      ? new CliError(EXIT.unavailable, `${server} cannot do it now: ${error.message}`, error)
+      : new CliError(EXIT.no, `${server} refuses it: ${error.message}`, error);
   }
   return error;
 }

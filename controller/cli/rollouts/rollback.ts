@@ -1,6 +1,6 @@
 /** `pilotlight rollback`: everything back to a revision that served before, by the spec alone. */
 import type { InferenceService } from "../../api/inferenceservice.gen.ts";
-import { INFERENCE_SERVICE, KNATIVE_REVISION } from "../../api/kinds.ts";
+import { KNATIVE_REVISION } from "../../api/kinds.ts";
 import type { KnativeRevision } from "../../api/knative-revision.gen.ts";
 import {
   ANNOTATION_STABLE_REVISION,
@@ -11,7 +11,7 @@ import { objectPath } from "../../kube/paths.ts";
 import { condition } from "../../observe/conditions.ts";
 import { CliError, EXIT, parseFlags, type Command } from "../command.ts";
 import { CLUSTER_HELP, CLUSTER_OPTIONS, type KubeAccess, withKube } from "../kube.ts";
-import { nameOf, readService } from "./target.ts";
+import { kindOf, nameOf, readService } from "./target.ts";
 
 const HELP = `Usage: pilotlight rollback NAME [--to REVISION] [FLAGS]
 
@@ -51,7 +51,7 @@ export const rollbackCommand: Command = {
       const isvc = await readService(kube, name);
       const revision = values.to ?? before(isvc);
       await checkRevision(kube, name, revision);
-      await patch(kube, name, values.to);
+      await patch(kube, isvc, values.to);
       return revision;
     });
     terminal.out(`${name}: everything goes to ${target}\n`);
@@ -95,10 +95,14 @@ async function checkRevision(kube: KubeAccess, name: string, revision: string): 
   }
 }
 
-async function patch(kube: KubeAccess, name: string, to: string | undefined): Promise<void> {
+async function patch(
+  kube: KubeAccess,
+  isvc: InferenceService,
+  to: string | undefined,
+): Promise<void> {
   await kube.http.json({
     method: "PATCH",
-    path: objectPath(INFERENCE_SERVICE, kube.namespace, name),
+    path: objectPath(kindOf(isvc), kube.namespace, isvc.metadata.name),
     query: { fieldManager: FIELD_MANAGER },
     contentType: "application/merge-patch+json",
     body: {
