@@ -11,6 +11,7 @@ import { parse } from "yaml";
 import { INFERENCE_SERVICE } from "../../controller/api/kinds.ts";
 import type { Kind, KubeObject } from "../../controller/cluster.ts";
 import { startArgocd, type Argocd } from "../../hack/cluster/addons/argocd.ts";
+import { ensureBinary } from "../../hack/go/build.ts";
 import { runCommand } from "../../hack/go/command.ts";
 import { ROOT, world, type World } from "./world.ts";
 
@@ -43,6 +44,7 @@ interface Application extends KubeObject {
 describe("Argo CD", () => {
   let w: World;
   let argocd: Argocd;
+  let folder: string;
   let repository: string;
 
   const git = async (...args: readonly string[]): Promise<string> => {
@@ -79,19 +81,21 @@ describe("Argo CD", () => {
   before(async () => {
     w = await world();
     await w.namespace(at.namespace);
-    repository = await mkdtemp(join(tmpdir(), "argocd-repository-"));
+    folder = await mkdtemp(join(tmpdir(), "argocd-"));
+    repository = join(folder, "repository");
     await mkdir(join(repository, "examples/iris"), { recursive: true });
     const manifest = "examples/iris/isvc.yaml";
     await copyFile(join(ROOT, manifest), join(repository, manifest));
     await git("init", "--quiet", "--initial-branch=main");
-    const patch = await readFile(join(ROOT, "examples/argocd/argocd-cm-patch.yaml"), "utf8");
-    const { data } = parse(patch) as { data: Readonly<Record<string, string>> };
-    argocd = await startArgocd(w.cluster, { config: data });
+    argocd = await startArgocd(w.cluster);
+    const check = join(ROOT, "examples/argocd/argocd-cm-patch.yaml");
+    const map = ["configmap", "argocd-cm", "-n", argocd.namespace];
+    await w.kubectl("patch", ...map, "--patch-file", check);
   });
 
   after(async () => {
     await argocd?.stop();
-    await rm(repository, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
     await w.removeNamespace(at.namespace);
   });
 
@@ -117,6 +121,23 @@ describe("Argo CD", () => {
     const resource = seen.status?.resources?.find(({ kind }) => kind === "InferenceService");
     assert.equal(resource?.status, "Synced");
     assert.equal((await w.revisions(at)).length, 1, "Argo CD's tracking makes no second revision");
+  });
+
+  it("its own tool says the same of what was saved", async () => {
+    const save = async (file: string, ...of: readonly string[]): Promise<string> => {
+      const path = join(folder, file);
+      await writeFile(path, await w.kubectl("get", ...of, "-o", "yaml"));
+      return path;
+    };
+    const isvc = await save("isvc.yaml", "isvc", at.name, "-n", at.namespace);
+    const map = await save("argocd-cm.yaml", "configmap", "argocd-cm", "-n", argocd.namespace);
+    const health = ["admin", "settings", "resource-overrides", "health"];
+    const said = await w.cluster.exec(
+      await ensureBinary("argocd"),
+      [...health, isvc, "--argocd-cm-path", map],
+      { env: { ARGOCD_BINARY_NAME: "argocd" } },
+    );
+    assert.match(said.stdout, /^STATUS: Healthy$/m);
   });
 
   it("a model that does not exist: Degraded, with the reason", async () => {
