@@ -39,7 +39,7 @@ const ROLLOUT: RolloutSpec = {
 };
 const DEVICE = "example.com/device";
 const POINTS = 3;
-/** Of so many answers in a row, 10 % are 50 give or take 7: four times that is not met by chance. */
+/** Of so many in a row, 10 % are 50 give or take 7: four times that is not met by chance. */
 const WINDOW = 500;
 const WINDOW_POINTS = 5.4;
 const SAMPLE = 3000;
