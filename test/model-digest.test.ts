@@ -3,12 +3,13 @@
  * the real reconcile, on a cluster in memory.
  */
 import assert from "node:assert/strict";
-import { copyFile, mkdir, rm } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "mocha";
 import { createModelDigests } from "../controller/model-digests.ts";
+import { weightyModel } from "../hack/models/weighty.ts";
 import { inFolder } from "../predictor/storage/testing/folder.ts";
-import { irisPath, TestPredictor } from "../predictor/testing/test-predictor.ts";
+import { TestPredictor } from "../predictor/testing/test-predictor.ts";
 import { irisService, MemoryCluster, NO_METER, reconcileIris } from "./support/memory-cluster.ts";
 import { PlayedKnative } from "./support/played-knative.ts";
 
@@ -18,7 +19,7 @@ describe("status.history[].modelDigest", () => {
   it("is what the predictor tells of its model, and is there again when the status was lost", () =>
     inFolder(async (folder) => {
       await mkdir(join(folder, "iris"));
-      await copyFile(irisPath, join(folder, "iris/model.onnx"));
+      await writeFile(join(folder, "iris/model.onnx"), weightyModel(1024, 1));
       const environment = { STORAGE_URI: join(folder, "iris") };
       await using predictor = await TestPredictor.serving(environment);
       const { port } = predictor;
@@ -39,11 +40,10 @@ describe("status.history[].modelDigest", () => {
     inFolder(async (folder) => {
       const path = join(folder, "iris/model.onnx");
       await mkdir(join(folder, "iris"));
-      await copyFile(irisPath, path);
+      await writeFile(path, weightyModel(1024, 1));
       const environment = { STORAGE_URI: join(folder, "iris") };
       await using older = await TestPredictor.serving(environment);
-      await rm(path);
-      await copyFile(irisPath, path);
+      await writeFile(path, weightyModel(1024, 2));
       await using newer = await TestPredictor.serving(environment);
       const played = await playedWith(older.port);
       const first = await played.told();

@@ -88,7 +88,7 @@ async function findModel(
     return { name, versions: found.versions, digest: async () => found.digest };
   }
   const digest = async (): Promise<string | undefined> =>
-    (await import("./local-digest.ts")).localDigest(path);
+    (await import("./local-digest.ts")).localDigest(path, location.scheme === "pvc");
   if (kind === "folder") return { name, versions: await readFolder(path, shown), digest };
   await refuseForeignFile(path, shown);
   return { name, versions: [{ version: "1", path }], digest };

@@ -7,6 +7,9 @@ import { createHash } from "node:crypto";
 
 import type { Digest } from "./ranged.ts";
 
+/** So much is hashed of what lies on this machine: a few milliseconds. */
+export const HASHED_BYTES_MAX = 4 * 1024 * 1024;
+
 export interface FileContents {
   /** Below the model's folder; empty for the only file. */
   readonly path: string;

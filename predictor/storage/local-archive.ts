@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 
-import { contentsDigest } from "./contents.ts";
+import { HASHED_BYTES_MAX, PassingHash, loneDigest } from "./contents.ts";
 import { localError } from "./local.ts";
 import type { Fetch, FetchContext } from "./origin.ts";
 import { clearFolder, placeStream } from "./place.ts";
@@ -15,15 +15,16 @@ export function createLocalArchive(path: string, context: Omit<FetchContext, "ht
       const validator = `${size} ${mtimeMs} ${ino}`;
       if (validator === known) return { kind: "unchanged" };
       await clearFolder(into);
-      await placeStream(createReadStream(path), {
+      const passing = size <= HASHED_BYTES_MAX ? new PassingHash() : undefined;
+      const file = createReadStream(path);
+      await placeStream(passing?.pass(file) ?? file, {
         into,
         shown,
         bytesMax,
         retrying: { signal },
         fileName: context.fileName,
       });
-      const digest = contentsDigest([{ path: "", state: `file:${size} ${mtimeMs}` }]);
-      return { kind: "fetched", validator, digest };
+      return { kind: "fetched", validator, digest: loneDigest(passing?.digest(), undefined) };
     } catch (cause) {
       throw localError(cause, shown);
     }
