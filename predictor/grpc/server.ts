@@ -210,9 +210,18 @@ function describeCall(
   const deadline = Number(call.getDeadline());
   return {
     authorization: typeof authorization === "string" ? authorization : undefined,
+    headers: () => textsOf(call.metadata),
     timeoutMs: Number.isFinite(deadline) ? Math.max(1, deadline - Date.now()) : undefined,
     signal,
   };
+}
+
+/** Metadata is of bytes where its name ends so; a handler gets the texts. */
+function textsOf(metadata: Metadata): Record<string, string> {
+  const entries = Object.entries(metadata.getMap());
+  return Object.fromEntries(
+    entries.flatMap(([name, value]) => (typeof value === "string" ? [[name, value]] : [])),
+  );
 }
 
 function statusOf(fault: ServingError): Partial<StatusObject> {

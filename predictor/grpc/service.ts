@@ -9,13 +9,18 @@ import { refuseContent, repositoryIndex } from "../http/routes/repository.ts";
 import { allStatistics } from "../http/routes/statistics.ts";
 import type { Service } from "../http/service.ts";
 import { modelConfig } from "../protocol/config.ts";
-import { decodeInferMessage, encodeInferMessage } from "../protocol/grpc-infer.ts";
+import { decodeInferMessage, encodeInferMessage, listOf, textOf } from "../protocol/grpc-infer.ts";
 import { dataTypes } from "../protocol/grpc-messages.ts";
 import type { MethodName } from "../protocol/grpc-messages.ts";
+import { decodeInfer } from "../protocol/infer.ts";
+import type { InferRequest } from "../protocol/infer.ts";
 import { modelMetadata, serverMetadata } from "../protocol/metadata.ts";
 import { schedulingOf } from "../protocol/parameters.ts";
 import type { Message } from "../protocol/protobuf.ts";
+import type { Bytes } from "../protocol/tensor.ts";
 import type { ServedModel, ServedVersion } from "../served-model.ts";
+import { handleCall } from "./handled.ts";
+import type { HandledCall } from "./handled.ts";
 
 export type GrpcOptions = {
   readonly service: Service;
@@ -29,6 +34,8 @@ export type GrpcOptions = {
 /** One call: what the wire knows of it. */
 export type Call = {
   readonly authorization: string | undefined;
+  /** Metadata that is text. */
+  readonly headers: () => Readonly<Record<string, string>>;
   /** Milliseconds left of the client's deadline; nothing without one. */
   readonly timeoutMs: number | undefined;
   /** Aborted when the client left, or its deadline passed. */
@@ -37,8 +44,6 @@ export type Call = {
 
 type Handler = (request: Message, call: Call) => Message | Promise<Message>;
 export type Handlers = Readonly<Record<Exclude<MethodName, "ModelStreamInfer">, Handler>>;
-
-const textOf = (message: Message, name: string): string => (message[name] ?? "") as string;
 
 /** The methods by name. They reject with ServingError. */
 export function createHandlers(options: GrpcOptions): Handlers {
@@ -90,18 +95,20 @@ async function infer(request: Message, call: Call, options: GrpcOptions): Promis
   const found = await model.version(textOf(request, "model_version") || undefined);
   const { metrics } = found;
   const started = performance.now();
+  let handled: HandledCall | undefined;
   try {
-    const asked = (request["inputs"] ?? []) as readonly Message[];
-    const signature = found.signatureFor(asked.map((input) => textOf(input, "name")));
-    const decoded = decodeInferMessage(request, signature);
-    const { id, inputs, outputs, parameters } = decoded;
+    handled = found.hooks && handleCall(found.hooks, request, call);
+    const replaced = await handled?.preprocess();
+    const decoding = performance.now();
+    const { id, inputs, outputs, parameters } = decode(replaced ?? request, found);
     const decodedAt = performance.now();
+    const leftMs = call.timeoutMs && Math.max(1, call.timeoutMs - (decodedAt - started));
     const ticket = found.submit({
       inputs,
       outputs,
       parameters,
       ...schedulingOf(parameters),
-      ...(call.timeoutMs === undefined ? {} : { timeoutMs: call.timeoutMs }),
+      ...(leftMs === undefined ? {} : { timeoutMs: leftMs }),
     });
     const leave = (): void => ticket.cancel();
     call.signal.addEventListener("abort", leave, { once: true });
@@ -109,18 +116,32 @@ async function infer(request: Message, call: Call, options: GrpcOptions): Promis
     const result = await ticket.result;
     const predictedAt = performance.now();
     const named = { modelName: model.name, modelVersion: found.version };
-    const head = id === undefined ? named : { ...named, id };
-    const answer = encodeInferMessage({ ...head, outputs: result.outputs });
+    const answer = { ...named, ...(id !== undefined && { id }), outputs: result.outputs };
+    const encoded = encodeInferMessage(answer);
+    const encodedAt = performance.now();
+    const message = (await handled?.postprocess(answer)) ?? encoded;
     metrics.succeeded({
-      decodeMs: decodedAt - started,
+      decodeMs: decodedAt - decoding,
       predictMs: predictedAt - decodedAt,
-      encodeMs: performance.now() - predictedAt,
+      encodeMs: encodedAt - predictedAt,
     });
-    return answer;
+    handled?.answered(answer);
+    return message;
   } catch (error) {
-    metrics.failed(failureReasonOf(asServingError(error)), performance.now() - started);
+    const fault = asServingError(error);
+    metrics.failed(failureReasonOf(fault), performance.now() - started);
+    handled?.failed(fault);
     throw error;
   }
+}
+
+/** The client's message, or the JSON that a handler gave instead. */
+function decode(given: Message | Bytes, version: ServedVersion): InferRequest {
+  if (given instanceof Uint8Array) {
+    return decodeInfer(given, (names) => version.signatureFor(names));
+  }
+  const names = listOf(given, "inputs").map((input) => textOf(input, "name"));
+  return decodeInferMessage(given, version.signatureFor(names));
 }
 
 type RepositoryMethod = "RepositoryIndex" | "RepositoryModelLoad" | "RepositoryModelUnload";

@@ -96,6 +96,11 @@ export class HookHost implements Companion {
     return this.#thread.bytes;
   }
 
+  /** Whether the handler has a hook. */
+  has(name: HookName): boolean {
+    return this.#names.has(name);
+  }
+
   /** No request is on its way, and nothing is left to do after one. */
   get idle(): boolean {
     return this.#open === 0 && this.#running === 0 && this.#waiting.length === 0;

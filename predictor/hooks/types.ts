@@ -5,8 +5,11 @@
 
 /** A request as the handler sees it. */
 export type HookRequest = {
-  /** An `event` is a CloudEvent at the root, whose data may be of either. */
-  readonly protocol: "v1" | "v2" | "event";
+  /**
+   * An `event` is a CloudEvent at the root, whose data may be of either. Of `grpc` the bodies are
+   * those of v2 in JSON, and the headers are the call's metadata.
+   */
+  readonly protocol: "v1" | "v2" | "event" | "grpc";
   /** The client's `x-request-id`, or one made for it. */
   readonly id: string;
   /** Lower-case names. */
@@ -16,6 +19,7 @@ export type HookRequest = {
 };
 
 export type HookResponse = {
+  /** HTTP's, also of an answer by gRPC. */
   readonly status: number;
   /** The JSON value, or the bytes of an answer with binary tensors. */
   readonly body: unknown;

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { ServingError } from "../errors.ts";
 import type { ServingErrorCode } from "../errors.ts";
 
-const statuses: Readonly<Record<ServingErrorCode, number>> = {
+export const statuses: Readonly<Record<ServingErrorCode, number>> = {
   invalid: 400,
   unauthorized: 401,
   "not-found": 404,

@@ -27,20 +27,16 @@ const contentsFields: Readonly<Partial<Record<Datatype, string>>> = {
   BYTES: "bytes_contents",
 };
 
-const listOf = (message: Message, name: string): readonly Message[] =>
+/** A repeated field of messages; empty when it isn't there. */
+export const listOf = (message: Message, name: string): readonly Message[] =>
   (message[name] ?? []) as readonly Message[];
-const textOf = (message: Message, name: string): string => (message[name] ?? "") as string;
+/** A string field; empty when it isn't there. */
+export const textOf = (message: Message, name: string): string => (message[name] ?? "") as string;
 
 /** A ModelInferRequest as request. Throws ServingError `invalid` with the reason. */
 export function decodeInferMessage(message: Message, signature: Signature): InferRequest {
   const inputs = listOf(message, "inputs");
-  const raw = (message["raw_input_contents"] ?? []) as readonly Bytes[];
-  if (raw.length > 0 && raw.length !== inputs.length) {
-    throw invalid(
-      `raw_input_contents has ${raw.length} elements for ${inputs.length} inputs: ` +
-        "it holds all of them or none",
-    );
-  }
+  const raw = rawOf(message);
   const specs = new Map(signature.inputs.map((spec) => [spec.name, spec]));
   const tensors = new Map<string, Tensor>();
   for (const [index, input] of inputs.entries()) {
@@ -64,26 +60,51 @@ export function decodeInferMessage(message: Message, signature: Signature): Infe
   };
 }
 
+/** The inputs' raw bytes: for each input or for none. Throws ServingError `invalid`. */
+export function rawOf(message: Message): readonly Bytes[] {
+  const inputs = listOf(message, "inputs");
+  const raw = (message["raw_input_contents"] ?? []) as readonly Bytes[];
+  if (raw.length === 0 || raw.length === inputs.length) return raw;
+  throw invalid(
+    `raw_input_contents has ${raw.length} elements for ${inputs.length} inputs: ` +
+      "it holds all of them or none",
+  );
+}
+
 function decodeInput(input: Message, spec: TensorSpec, raw: Bytes | undefined): Tensor {
-  const { name, datatype } = spec;
-  const where = `input ${quote(name)}`;
   checkDatatype(textOf(input, "datatype"), spec);
-  const given = ((input["shape"] ?? []) as readonly bigint[]).map(Number);
-  const shape = decodeShape(given, where);
-  checkShape(shape, spec);
+  checkShape(shapeOf(input, `input ${quote(spec.name)}`), spec);
+  return decodeTensor(input, spec, raw);
+}
+
+function shapeOf(input: Message, where: string): number[] {
+  return decodeShape(((input["shape"] ?? []) as readonly bigint[]).map(Number), where);
+}
+
+/** An input by its own shape. Throws ServingError `invalid`. */
+export function decodeTensor(
+  input: Message,
+  { name, datatype, elements }: Pick<TensorSpec, "name" | "datatype" | "elements">,
+  raw: Bytes | undefined,
+): Tensor {
+  const where = `input ${quote(name)}`;
+  const shape = shapeOf(input, where);
   const contents = (input["contents"] ?? {}) as Message;
   const target = { name, datatype, shape };
+  const taken = elements === undefined ? target : { ...target, elements };
   if (raw !== undefined) {
     if (Object.keys(contents).length > 0) {
       throw invalid(`${where}: has contents, but raw_input_contents is given`);
     }
-    checkBinary({ ...spec, shape }, raw, where);
+    checkBinary(taken, raw, where);
     return { ...target, data: raw };
   }
-  return { ...target, data: decodeContents(contents, { ...spec, shape }, where) };
+  return { ...target, data: decodeContents(contents, taken, where) };
 }
 
-function decodeContents(contents: Message, target: TensorSpec, where: string): Bytes {
+type Target = Omit<Tensor, "data"> & Pick<TensorSpec, "elements">;
+
+function decodeContents(contents: Message, target: Target, where: string): Bytes {
   const { datatype } = target;
   const field = contentsFields[datatype];
   if (field === undefined) {
@@ -128,7 +149,7 @@ function decodeOutputs(message: Message, signature: Signature): readonly string[
 }
 
 /** A map of InferParameter as the JSON object that the REST protocol has; nothing when empty. */
-function decodeParameters(message: Message): JsonObject | undefined {
+export function decodeParameters(message: Message): JsonObject | undefined {
   const entries = listOf(message, "parameters").map((entry): [string, unknown] => {
     const [value] = Object.values((entry["value"] ?? {}) as Message);
     const exact = typeof value === "bigint" ? Number(value) : value;

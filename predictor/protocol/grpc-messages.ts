@@ -4,12 +4,14 @@ import type { Field, MessageType, Scalar } from "./protobuf.ts";
 const one = (id: number, type: Scalar | MessageType): Field => ({ id, type });
 const many = (id: number, type: Scalar | MessageType): Field => ({ id, type, repeated: true });
 
+const choice = (id: number, type: Scalar): Field => ({ id, type, choice: true });
+
 const parameter: MessageType = {
-  bool_param: one(1, "bool"),
-  int64_param: one(2, "long"),
-  string_param: one(3, "string"),
-  double_param: one(4, "double"),
-  uint64_param: one(5, "ulong"),
+  bool_param: choice(1, "bool"),
+  int64_param: choice(2, "long"),
+  string_param: choice(3, "string"),
+  double_param: choice(4, "double"),
+  uint64_param: choice(5, "ulong"),
 };
 const parameters = (id: number): Field =>
   many(id, { key: one(1, "string"), value: one(2, parameter) });
@@ -52,6 +54,7 @@ const inferResponse: MessageType = {
   model_name: one(1, "string"),
   model_version: one(2, "string"),
   id: one(3, "string"),
+  parameters: parameters(4),
   outputs: many(5, tensorHead),
   raw_output_contents: many(6, "bytes"),
 };

@@ -16,6 +16,8 @@ export type Field = {
   readonly id: number;
   readonly type: Scalar | MessageType;
   readonly repeated?: true;
+  /** One of several, of which the one that is there is the choice: written although it is zero. */
+  readonly choice?: true;
 };
 
 /** Fields by name. A map is a repeated message of `key` and `value`, as on the wire. */
@@ -175,7 +177,7 @@ export function encodeMessage(type: MessageType, message: Message): Uint8Array[]
   for (const [name, field] of Object.entries(type)) {
     const value = message[name];
     if (value === undefined) continue;
-    if (field.repeated !== true) writeValue(writer, field, value, false);
+    if (field.repeated !== true) writeValue(writer, field, value, field.choice === true);
     else for (const each of value as readonly unknown[]) writeValue(writer, field, each, true);
   }
   return writer.chunks();

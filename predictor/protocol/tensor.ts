@@ -44,7 +44,8 @@ export function elementCount(shape: readonly number[]): number {
 /** A typed view of fixed-size elements, copied only when the bytes lie unaligned. */
 export function viewOf(tensor: { datatype: Datatype; data: Bytes }): ArrayLike<number | bigint> {
   const { array, bytes } = datatypes[tensor.datatype];
-  const aligned = tensor.data.byteOffset % bytes === 0 ? tensor.data : tensor.data.slice();
+  // slice() of a Buffer would be no copy.
+  const aligned = tensor.data.byteOffset % bytes === 0 ? tensor.data : new Uint8Array(tensor.data);
   return new array(aligned.buffer, aligned.byteOffset, aligned.byteLength / bytes);
 }
 
@@ -75,6 +76,17 @@ export function unpackStrings(packed: Bytes): string[] {
     at = end;
   }
   return strings;
+}
+
+/** The elements of a BYTES tensor as they are, views of it. */
+export function unpackElements(packed: Bytes): Bytes[] {
+  const elements: Bytes[] = [];
+  for (let at = 0; at < packed.byteLength;) {
+    const end = endOfElement(packed, at);
+    elements.push(packed.subarray(at + 4, end));
+    at = end;
+  }
+  return elements;
 }
 
 function endOfElement(packed: Bytes, at: number): number {

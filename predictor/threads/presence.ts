@@ -14,10 +14,7 @@ export type Companion = {
 
 /** A model's place in a memory that it shares. */
 export type Presence = {
-  /**
-   * Brings it into memory; it stays until what this resolves with is called. Rejects with
-   * ServingError.
-   */
+  /** Brings it into memory, until what it resolves with is called. Rejects with ServingError. */
   hold(): Promise<() => void>;
   /** From now on the companion comes and goes with the model. */
   join(companion: Companion): void;

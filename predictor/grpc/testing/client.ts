@@ -32,9 +32,14 @@ export class GrpcTestClient implements Disposable {
   async call(
     method: string,
     request: object,
-    { token, ...options }: CallOptions & { token?: string } = {},
+    {
+      token,
+      headers = {},
+      ...options
+    }: CallOptions & { token?: string; headers?: Record<string, string> } = {},
   ): Promise<Outcome> {
     const metadata = new Metadata();
+    for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
     if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     const answered = (error: ServiceError | null, message?: Record<string, unknown>): void =>
