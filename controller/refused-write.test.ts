@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
-import { ApiError, TransportError } from "./kube/errors.ts";
+import { ApiError, type StatusDetails, TransportError } from "./kube/errors.ts";
 import { refusalOf } from "./refused-write.ts";
 
-function failure(status: number, message: string, reason = ""): ApiError {
-  return new ApiError("PATCH /apis/serving.knative.dev/v1/x", { status, reason, message });
+function failure(status: number, message: string, reason = "", details?: StatusDetails): ApiError {
+  const call = "PATCH /apis/serving.knative.dev/v1/x";
+  return new ApiError(call, { status, reason, message, details });
 }
 
 describe("refused writes", () => {
@@ -32,6 +33,31 @@ describe("refused writes", () => {
       why: "RBAC says no",
       error: failure(403, "User cannot patch", "Forbidden"),
       reason: "Forbidden",
+    },
+    {
+      why: "F30: the namespace is going",
+      error: failure(
+        403,
+        "services is forbidden: unable to create new content in namespace x because it is being terminated",
+        "Forbidden",
+        { causes: [{ reason: "NamespaceTerminating" }] },
+      ),
+      reason: "NamespaceTerminating",
+    },
+    {
+      why: "F32: a quota is used up",
+      error: failure(403, 'services "x" is forbidden: exceeded quota: team', "Forbidden"),
+      reason: "Forbidden",
+    },
+    {
+      why: "F33: the request is larger than the API server reads",
+      error: failure(413, "Request entity too large: limit is 3145728", "RequestEntityTooLarge"),
+      reason: "ObjectTooLarge",
+    },
+    {
+      why: "F33: the object is larger than etcd takes",
+      error: failure(500, "etcdserver: request is too large"),
+      reason: "ObjectTooLarge",
     },
     {
       why: "the kind is not served",

@@ -19,6 +19,12 @@ export function refusalOf(error: unknown): Refusal | undefined {
     case 422:
       return { reason: "KnativeRefused", message: words };
     case 403:
+      if (error.details?.causes?.some(({ reason }) => reason === "NamespaceTerminating")) {
+        return {
+          reason: "NamespaceTerminating",
+          message: "the namespace is being deleted: nothing new can be made in it",
+        };
+      }
       return words.includes("denied the request")
         ? { reason: "KnativeRefused", message: words }
         : {
@@ -31,7 +37,12 @@ export function refusalOf(error: unknown): Refusal | undefined {
         message:
           "the cluster does not serve services.serving.knative.dev/v1: install Knative Serving",
       };
+    case 413:
+      return tooLarge(words);
     case 500:
+      if (words.includes("request is too large")) {
+        return tooLarge(words);
+      }
       // A field of the wrong type comes as an internal error from server-side apply.
       if (words.includes("failed to create typed patch object")) {
         return { reason: "KnativeRefused", message: words };
@@ -45,4 +56,11 @@ export function refusalOf(error: unknown): Refusal | undefined {
     default:
       return undefined;
   }
+}
+
+function tooLarge(words: string): Refusal {
+  return {
+    reason: "ObjectTooLarge",
+    message: `the Knative Service would be larger than the API server stores (${words}): put long values into a ConfigMap or a Secret`,
+  };
 }

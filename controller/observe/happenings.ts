@@ -2,7 +2,7 @@
  * PURE: two statuses in a row → the Events between them. An Event is published when something
  * happened, not while it lasts.
  */
-import type { InferenceServiceStatus } from "../api/inferenceservice.gen.ts";
+import type { Condition, InferenceServiceStatus } from "../api/inferenceservice.gen.ts";
 import type { EventNote } from "../cluster.ts";
 import { condition } from "./conditions.ts";
 import { shortDigest } from "./digests.ts";
@@ -17,10 +17,7 @@ export function happenings(
   const notes: EventNote[] = TOLD.flatMap((type) => {
     const before = condition(previous?.conditions, type);
     const after = condition(next.conditions, type);
-    if (
-      after === undefined ||
-      (before?.status === after.status && before.reason === after.reason)
-    ) {
+    if (after === undefined || !isNews(before, after)) {
       return [];
     }
     // What is still under way is told when it ends.
@@ -43,6 +40,23 @@ export function happenings(
       notes.findIndex(
         ({ reason, message }) => reason === note.reason && message === note.message,
       ) === at,
+  );
+}
+
+/**
+ * Whether something happened between two looks at a condition. The same complaint about another
+ * generation is about something else when its words are: an edit that mends one field and spoils
+ * the next.
+ */
+function isNews(before: Condition | undefined, after: Condition): boolean {
+  if (before?.status !== after.status || before.reason !== after.reason) {
+    return true;
+  }
+  const complains = after.status === "False" || after.type === "Warning";
+  return (
+    complains &&
+    before.message !== after.message &&
+    before.observedGeneration !== after.observedGeneration
   );
 }
 

@@ -107,7 +107,7 @@ function containerTrouble(status: ContainerStatus): Trouble | undefined {
   // An exit in the past is history once the container is ready again.
   return terminated === undefined || terminated.exitCode === 0 || status.ready === true
     ? undefined
-    : exitTrouble(terminated, status.restartCount ?? 0);
+    : exitTrouble(terminated, status);
 }
 
 /** The same whether it has just failed to pull, or waits to try again. */
@@ -115,13 +115,16 @@ function pullMessage(reason: string, message = "the image cannot be pulled"): st
   return CAUSE.exec(message)?.[1] ?? `${reason}: ${message}`;
 }
 
-function exitTrouble(terminated: ContainerStateTerminated, restarts: number): Trouble {
+function exitTrouble(
+  terminated: ContainerStateTerminated,
+  { name, restartCount: restarts = 0 }: ContainerStatus,
+): Trouble {
   const { exitCode, reason } = terminated;
   const words = clean(terminated.message ?? "");
   if (reason === "OOMKilled") {
     return {
       reason: "OutOfMemory",
-      message: `the container was killed for using more memory than spec.predictor.model.resources.limits.memory allows`,
+      message: `the container ${name} was killed for using more memory than its resources.limits.memory allows`,
       exitCode,
       fatal: restarts >= RESTARTS_TOLERATED,
     };
