@@ -4,123 +4,52 @@
  * it would write. UPDATE_GOLDEN=1 rewrites want.yaml: read the diff.
  */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "mocha";
 import { parse, stringify } from "yaml";
-import type { InferenceService } from "../controller/api/inferenceservice.gen.ts";
-import type { KnativeRevision } from "../controller/api/knative-revision.gen.ts";
 import type { KnativeService } from "../controller/api/knative-service.gen.ts";
-import type { ComponentName, PerComponent } from "../controller/api/names.ts";
-import type { ServingRuntime } from "../controller/api/servingruntime.gen.ts";
-import type { RuntimeUpdates } from "../controller/desired/builtin-runtimes.ts";
-import { desired } from "../controller/desired/desired.ts";
-import { clusterFacts, type ConfigMapData } from "../controller/desired/facts.ts";
-import type { Node } from "../controller/desired/nodes.ts";
+import type { PerComponent } from "../controller/api/names.ts";
 import { isRefusal } from "../controller/desired/refusal.ts";
+import { satisfied, stamped, templateDigest } from "../controller/intent.ts";
 import { happenings } from "../controller/observe/happenings.ts";
-import { observe, sameStatus } from "../controller/observe/observe.ts";
-import type { Pod } from "../controller/observe/pods.ts";
-import { templateDigest } from "../controller/intent.ts";
-import type { Measured } from "../controller/rollout/plan.ts";
-import { rollOut, type RolledOut } from "../controller/rollout/roll-out.ts";
+import { sameStatus } from "../controller/observe/observe.ts";
 import { servicesOf } from "../controller/rollouts.ts";
-import { asRuntime, builtIns } from "../controller/runtimes.ts";
+import {
+  CASES,
+  decide,
+  FOLDER,
+  type Given,
+  given,
+  servicesIn,
+  withWord,
+} from "./support/golden.ts";
 
-interface Given {
-  /** Which rule the case is about, in a sentence. */
-  readonly why: string;
-  readonly inferenceService: InferenceService;
-  readonly knativeConfig?: Readonly<Record<string, ConfigMapData>>;
-  /** The predictor's Knative Service as it is; `services` for more of them. */
-  readonly service?: KnativeService;
-  readonly services?: PerComponent<KnativeService>;
-  readonly revisions?: readonly KnativeRevision[];
-  readonly pods?: readonly Pod[];
-  readonly nodes?: readonly Node[];
-  /** What the pods of a revision under a gate have counted, or why nobody knows. */
-  readonly measured?: Measured | string;
-  /** What the pods tell of their models. */
-  readonly digests?: Readonly<Record<string, string>>;
-  readonly runtimes?: readonly ServingRuntime[];
-  readonly runtimeUpdates?: RuntimeUpdates;
-}
-
-const folder = join(import.meta.dirname, "golden");
-const NOW = "2026-11-22T12:00:00Z";
-const DEFAULTS = {
-  image: "pilotlight/predictor:test",
-  resources: { requests: { cpu: "100m", memory: "256Mi" } },
-};
-
-const BUILT_IN = builtIns({ predictorImage: DEFAULTS.image, thirdParty: true, images: {} });
-
-function outcome(given: Given): unknown {
-  const { inferenceService: isvc, service, revisions = [], pods = [] } = given;
-  const services = given.services ?? (service === undefined ? {} : { predictor: service });
-  const facts = clusterFacts("knative-serving", (name) => given.knativeConfig?.[name]);
-  const runtimes = [...(given.runtimes ?? []).map(asRuntime), ...BUILT_IN];
-  const updates = given.runtimeUpdates ?? "OnRequest";
-  const wanted = desired({
-    isvc,
-    facts,
-    defaults: DEFAULTS,
-    runtimes,
-    runtimeUpdates: updates,
-    live: services,
-  });
-  const rolled = isRefusal(wanted) ? undefined : rolledOut(given, wanted.services, services);
-  const status = observe({
-    isvc,
-    ...(isRefusal(wanted) ? { refusal: wanted } : wanted),
-    ...(rolled === undefined ? {} : { rolled }),
-    services,
-    revisions,
-    pods,
-    digests: new Map(Object.entries(given.digests ?? {})),
-    ...(given.nodes === undefined ? {} : { nodes: given.nodes }),
-    now: NOW,
-  });
+function outcome(of: Given): unknown {
+  const { wanted, rolled, status } = decide(of);
   assert.ok(sameStatus(status, { ...status }), "a status is the same as itself");
   return {
-    ...(isRefusal(wanted) ? { refusal: wanted } : { apply: applied(servicesOf(rolled ?? {})) }),
+    ...(isRefusal(wanted)
+      ? { refusal: wanted }
+      : { apply: applied(servicesOf(withWords(rolled, wanted.services))) }),
     status,
-    events: happenings(isvc.status, status),
+    events: happenings(of.inferenceService.status, status),
   };
 }
 
-/** The traffic, decided as reconcile does. */
-function rolledOut(
-  given: Given,
+function withWords(
+  rolled: ReturnType<typeof decide>["rolled"],
   wanted: PerComponent<KnativeService>,
-  services: PerComponent<KnativeService>,
-): PerComponent<RolledOut> {
-  const rolled = Object.entries(wanted).map(([name, service]) => {
-    const component = name as ComponentName;
-    const decided = rollOut({
-      isvc: given.inferenceService,
-      component,
-      wanted: service,
-      live: withDigest(services[component], templateDigest(service)),
-      revisions: given.revisions ?? [],
-      pods: given.pods ?? [],
-      ...(given.measured === undefined ? {} : { measured: given.measured }),
-      nowMs: Date.parse(NOW),
-    });
-    return [component, withWord(decided, templateDigest(service))];
-  });
-  return Object.fromEntries(rolled) as PerComponent<RolledOut>;
-}
-
-/** A digest in a file would change with every rule of the template: WANTED stands for it. */
-function withDigest(live: KnativeService | undefined, digest: string): KnativeService | undefined {
-  return live === undefined
-    ? undefined
-    : (JSON.parse(JSON.stringify(live).replaceAll("WANTED", digest)) as KnativeService);
-}
-
-function withWord(rolled: RolledOut, digest: string): RolledOut {
-  return JSON.parse(JSON.stringify(rolled).replaceAll(digest, "WANTED")) as RolledOut;
+): ReturnType<typeof decide>["rolled"] {
+  const names = Object.keys(rolled) as (keyof typeof rolled)[];
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const [decided, wish] = [rolled[name], wanted[name]];
+      return decided === undefined || wish === undefined
+        ? []
+        : [[name, withWord(decided, templateDigest(wish))]];
+    }),
+  );
 }
 
 /** The predictor's alone where it is the only one; else a list. */
@@ -129,13 +58,41 @@ function applied(services: PerComponent<KnativeService>): unknown {
   return all.length === 1 ? all[0] : all;
 }
 
+/** The same world once the API server has what was wanted, and nobody else has done anything. */
+function next(of: Given): Given {
+  const { wanted, rolled, status } = decide(of);
+  const before = servicesIn(of);
+  const services = isRefusal(wanted)
+    ? before
+    : Object.fromEntries(
+        Object.entries(servicesOf(rolled)).map(([name, wish]) => [
+          name,
+          written(before[name as keyof typeof before], wish),
+        ]),
+      );
+  const { service: _service, ...rest } = of;
+  return { ...rest, services, inferenceService: { ...of.inferenceService, status } };
+}
+
+function written(live: KnativeService | undefined, wish: KnativeService): KnativeService {
+  const { metadata, spec } = stamped(wish);
+  const changed = JSON.stringify(live?.spec) !== JSON.stringify(spec);
+  const generation = (live?.metadata.generation ?? 0) + (changed ? 1 : 0);
+  return {
+    ...wish,
+    metadata: { ...live?.metadata, ...metadata, generation },
+    ...(spec === undefined ? {} : { spec }),
+    ...(live?.status === undefined ? {} : { status: live.status }),
+  };
+}
+
 describe("golden", () => {
-  for (const name of readdirSync(folder).toSorted()) {
-    const given = parse(readFileSync(join(folder, name, "given.yaml"), "utf8")) as Given;
-    it(`${name}: ${given.why}`, () => {
-      const path = join(folder, name, "want.yaml");
+  for (const name of CASES) {
+    const of = given(name);
+    it(`${name}: ${of.why}`, () => {
+      const path = join(FOLDER, name, "want.yaml");
       // Through YAML, as the API server would see it: an undefined field is no field.
-      const actual: unknown = parse(stringify(outcome(given), { aliasDuplicateObjects: false }));
+      const actual: unknown = parse(stringify(outcome(of), { aliasDuplicateObjects: false }));
       if (process.env["UPDATE_GOLDEN"] === "1") {
         writeFileSync(path, stringify(actual, { aliasDuplicateObjects: false, lineWidth: 0 }));
       }
@@ -146,11 +103,35 @@ describe("golden", () => {
   }
 
   it("the same input gives the same output, and the input is left alone", () => {
-    for (const name of readdirSync(folder)) {
-      const text = readFileSync(join(folder, name, "given.yaml"), "utf8");
-      const given = parse(text) as Given;
-      assert.equal(stringify(outcome(given)), stringify(outcome(parse(text) as Given)), name);
-      assert.deepEqual(given, parse(text), `${name}: input changed`);
+    for (const name of CASES) {
+      const of = given(name);
+      assert.equal(stringify(outcome(of)), stringify(outcome(given(name))), name);
+      assert.deepEqual(of, given(name), `${name}: input changed`);
     }
+  });
+
+  it("the steady state wants nothing: what was applied and said is not applied or said again", () => {
+    const restless: string[] = [];
+    for (const name of CASES) {
+      const second = next(given(name));
+      const { rolled, status } = decide(second);
+      for (const [component, { service }] of Object.entries(rolled)) {
+        const live = servicesIn(second)[component as keyof typeof rolled];
+        if (live === undefined || !satisfied(live, stamped(service))) {
+          restless.push(`${name}: the ${component}'s Knative Service is written again`);
+        }
+      }
+      const third = decide({
+        ...second,
+        inferenceService: { ...second.inferenceService, status },
+      });
+      if (!sameStatus(status, third.status)) {
+        restless.push(`${name}: the status is written again`);
+      }
+      for (const { reason } of happenings(status, third.status)) {
+        restless.push(`${name}: an Event ${reason} is published again`);
+      }
+    }
+    assert.deepEqual(restless, []);
   });
 });

@@ -3,6 +3,7 @@
  * with the status.
  */
 import type { Condition } from "../api/inferenceservice.gen.ts";
+import type { ComponentName } from "../api/names.ts";
 
 /** A condition before it knows when it changed. */
 export interface Verdict {
@@ -34,4 +35,9 @@ export function conditions(
     const since = before?.status === verdict.status ? before.lastTransitionTime : undefined;
     return { ...verdict, observedGeneration: generation, lastTransitionTime: since ?? now };
   });
+}
+
+/** The condition that tells of one component: `PredictorReady`, … */
+export function readyType(component: ComponentName): string {
+  return `${component.charAt(0).toUpperCase()}${component.slice(1)}Ready`;
 }

@@ -27,7 +27,7 @@ import { RUNTIME_OUTDATED } from "../desired/runtime-pin.ts";
 import type { Warning } from "../desired/warning.ts";
 import { lastColdStart } from "./cold-start.ts";
 import { componentStatus } from "./component-status.ts";
-import { condition, conditions, type Verdict } from "./conditions.ts";
+import { condition, conditions, readyType, type Verdict } from "./conditions.ts";
 import { contentsDiffer, type RevisionDigests, revisionDigests } from "./digests.ts";
 import { kserveConditions } from "./kserve-conditions.ts";
 import { history } from "./history.ts";
@@ -196,10 +196,6 @@ function rerouted(component: ComponentName, { isvc, rolled = {} }: Observation):
     before?.status === "True" &&
     before.observedGeneration === isvc.metadata.generation
   );
-}
-
-function readyType(component: ComponentName): string {
-  return `${component.charAt(0).toUpperCase()}${component.slice(1)}Ready`;
 }
 
 /** The condition `type` of all parts together, in the words of the worst. */

@@ -5,7 +5,7 @@
  * each would be one more write of the status, as long as the trouble lasts.
  */
 import type { InferenceServiceStatus } from "../api/inferenceservice.gen.ts";
-import { condition } from "./conditions.ts";
+import { condition, readyType } from "./conditions.ts";
 import {
   IMAGE_PULL_FAILED,
   NO_CAUSE,
@@ -22,12 +22,11 @@ export function settled(
   generation: number,
 ): View {
   const { trouble } = view;
-  const told = condition(before?.conditions, "LatestDeploymentReady");
-  if (
-    trouble === undefined ||
-    told?.reason !== trouble.reason ||
-    told.observedGeneration !== generation
-  ) {
+  // While Knative has yet to make the next revision, only the component tells of this one's trouble.
+  const told = ["LatestDeploymentReady", readyType(view.component)]
+    .map((type) => condition(before?.conditions, type))
+    .find((each) => each?.reason === trouble?.reason && each?.observedGeneration === generation);
+  if (trouble === undefined || told === undefined) {
     return view;
   }
   // Of several components, the message says which.
