@@ -70,6 +70,12 @@ export const HEALTH_CASES: readonly HealthCase[] = [
     message: { of: "Ready" },
   },
   {
+    file: "suspended-stopped",
+    golden: "status-stopped",
+    word: "Suspended",
+    message: { of: "Stopped" },
+  },
+  {
     file: "progressing-deploying",
     golden: "status-first-touch",
     word: "Progressing",
