@@ -21,10 +21,17 @@ export type ServingErrorCode =
 export class ServingError extends Error {
   override readonly name = "ServingError";
   readonly code: ServingErrorCode;
+  /** It will be the same until then; unknown for most. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: ServingErrorCode, message: string, options?: ErrorOptions) {
+  constructor(
+    code: ServingErrorCode,
+    message: string,
+    options?: ErrorOptions & { readonly retryAfterMs?: number },
+  ) {
     super(message, options);
     this.code = code;
+    this.retryAfterMs = options?.retryAfterMs;
   }
 }
 

@@ -14,14 +14,15 @@ import type { GrpcServer } from "./grpc/server.ts";
 import { HttpServer } from "./http/server.ts";
 import { Service } from "./http/service.ts";
 import { OneModel } from "./models/one-model.ts";
+import { openModel } from "./models/open-model.ts";
 import type { Observation } from "./observe/observation.ts";
 import { givenRequestId } from "./observe/request-id.ts";
 import type { Watcher } from "./observe/watch.ts";
 import { cpuShare, usableCpus } from "./ops/cpus.ts";
 import type { Log } from "./ops/log.ts";
 import type { Metrics, ModelMetrics } from "./ops/metrics.ts";
-import { ServedModel, ServedVersion } from "./served-model.ts";
-import type { VersionOptions } from "./served-model.ts";
+import { ServedVersion } from "./served-model.ts";
+import type { ServedModel, VersionOptions } from "./served-model.ts";
 import { version } from "./version.ts";
 
 export type Invocation = {
@@ -302,22 +303,16 @@ class Predictor {
     const { name, versions } = model;
     const newest = versions.at(-1);
     if (newest === undefined) throw new Error("the repository gave a model without a version");
-    this.#modelMetrics = this.#allMetrics().forModel(name, newest.version);
-    const parts = { ...newest, metrics: this.#modelMetrics };
-    const options = { ...this.#versions, modelName: name };
-    const [first, digest] = await Promise.all([
-      ServedVersion.load(executors, parts, options),
+    const metricsOf = (id: string): ModelMetrics => this.#allMetrics().forModel(name, id);
+    const failed = (id: string, reason: string): void =>
+      this.#log?.error({ model: name, version: id, reason }, "version can't be loaded");
+    this.#modelMetrics = metricsOf(newest.version);
+    const [opened, digest] = await Promise.all([
+      openModel(executors, { name, versions, newest, metricsOf, failed }, this.#versions),
       model.digest(),
     ]);
     if (digest !== undefined) this.#allMetrics().contents(name, digest);
-    const open = async (id: string): Promise<ServedVersion> => {
-      const found = versions.find((each) => each.version === id);
-      if (found === undefined) throw new Error(`version ${id} is not in the repository`);
-      const metrics = this.#allMetrics().forModel(name, id);
-      const other = ServedVersion.prepare(this.#versions, metrics.restarted);
-      return ServedVersion.load(other, { ...found, metrics }, options);
-    };
-    return new ServedModel({ name, versions: versions.map((each) => each.version), first, open });
+    return opened;
   }
 
   /** The first signal drains, the second ends at once. */

@@ -4,11 +4,15 @@
  */
 import { Batcher } from "./batch/batcher.ts";
 import type { BatcherLimits, Ticket, Work } from "./batch/batcher.ts";
+import { systemClock } from "./batch/port.ts";
 import type { Clock, RunPort } from "./batch/port.ts";
 import { ServingError } from "./errors.ts";
 import type { LoadedModel } from "./executor/messages.ts";
 import type { ChildEntry } from "./executor/process.ts";
 import { Executors } from "./executor/executors.ts";
+import { BackOff } from "./models/back-off.ts";
+import { faultOfLoad } from "./models/faults.ts";
+import { NoRoom } from "./models/unit.ts";
 import type { ModelMetrics } from "./ops/metrics.ts";
 import type { Batching } from "./protocol/config.ts";
 import type { TextGenerator } from "./protocol/generate.ts";
@@ -251,24 +255,33 @@ export type ServedModelParts = {
   readonly first: ServedVersion;
   /** Loads another version. */
   readonly open: (version: string) => Promise<ServedVersion>;
+  /** Told of each try of that which fails. */
+  readonly failed?: (version: string, error: unknown) => void;
+  readonly clock?: Clock;
 };
 
 export class ServedModel {
   readonly name: string;
   readonly versions: readonly string[];
   readonly default: ServedVersion;
-  readonly #open: (version: string) => Promise<ServedVersion>;
+  readonly #parts: ServedModelParts;
   readonly #opened = new Map<string, Promise<ServedVersion>>();
+  /** Of versions that could not be opened. */
+  readonly #backOffs = new Map<string, BackOff>();
 
-  constructor({ name, versions, first, open }: ServedModelParts) {
+  constructor(parts: ServedModelParts) {
+    const { name, versions, first } = parts;
     this.name = name;
     this.versions = versions;
     this.default = first;
-    this.#open = open;
+    this.#parts = parts;
     this.#opened.set(first.version, Promise.resolve(first));
   }
 
-  /** A version, loaded if it isn't yet. Rejects with ServingError `not-found`, or LoadFailed. */
+  /**
+   * A version, loaded if it isn't yet. Rejects with ServingError: `not-found`, or `not-ready` with
+   * what is wrong with it, remembered for a while.
+   */
   async version(version: string | undefined): Promise<ServedVersion> {
     if (version === undefined) return this.default;
     if (!this.versions.includes(version)) {
@@ -278,8 +291,24 @@ export class ServedModel {
     if (known !== undefined) return known;
     const opening = this.#open(version);
     this.#opened.set(version, opening);
-    opening.catch(() => this.#opened.delete(version)); // the next request tries again
+    opening.catch(() => this.#opened.delete(version)); // a later request tries again
     return opening;
+  }
+
+  async #open(version: string): Promise<ServedVersion> {
+    const { open, failed, clock = systemClock } = this.#parts;
+    const backOff = this.#backOffs.get(version) ?? new BackOff(clock);
+    backOff.check();
+    try {
+      return await open(version);
+    } catch (error) {
+      if (error instanceof NoRoom) throw error;
+      failed?.(version, error);
+      const fault = faultOfLoad(this.name, error, version);
+      backOff.failed(fault);
+      this.#backOffs.set(version, backOff);
+      throw fault;
+    }
   }
 
   /** Answers what is in flight, then ends; a request that comes later is the successor's. */

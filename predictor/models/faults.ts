@@ -9,11 +9,12 @@ const reasonLengthMax = 300;
  * The fault that requests for the model are answered with: 503, since it may be mended where the
  * model is kept. Paths and addresses stay out of it.
  */
-export function faultOfLoad(name: string, error: unknown): ServingError {
+export function faultOfLoad(name: string, error: unknown, version?: string): ServingError {
   if (error instanceof ServingError) return error;
   const known = error instanceof LoadFailed || error instanceof StorageError;
   const reason = known ? `: ${withoutPaths(messageOf(error))}` : "";
-  const message = `the model ${JSON.stringify(name)} can't be loaded${reason}`;
+  const of = version === undefined ? "" : `version ${version} of `;
+  const message = `${of}the model ${JSON.stringify(name)} can't be loaded${reason}`;
   return new ServingError("not-ready", message, { cause: error });
 }
 

@@ -56,7 +56,9 @@ export class Generation {
     return new Generation(parts, (own) => {
       own.#units.push(unit);
       const open = async (version: string): Promise<ServedVersion> => own.#openVersion(version);
-      return new ServedModel({ name: parts.name, versions, first, open });
+      const { name, clock, onFailure } = parts;
+      const failed = (_version: string, error: unknown): void => onFailure(error);
+      return new ServedModel({ name, versions, first, open, failed, clock });
     });
   }
 
@@ -72,7 +74,12 @@ export class Generation {
   async #openVersion(version: string): Promise<ServedVersion> {
     const unit = unitOf(this.#parts, version);
     this.#units.push(unit);
-    return openUnit(this.#parts, unit, version);
+    try {
+      return await openUnit(this.#parts, unit, version);
+    } catch (error) {
+      this.#units.splice(this.#units.indexOf(unit), 1);
+      throw error;
+    }
   }
 
   /** Takes it out of memory once its requests are answered. */
