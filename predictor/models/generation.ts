@@ -71,6 +71,11 @@ export class Generation {
     return this.#units.some((unit) => unit.resident);
   }
 
+  /** Why it can't come back into memory; "" when it can, or nobody knows. */
+  get reason(): string {
+    return this.#units.map((unit) => unit.backOff.reason).find((each) => each !== "") ?? "";
+  }
+
   async #openVersion(version: string): Promise<ServedVersion> {
     const unit = unitOf(this.#parts, version);
     this.#units.push(unit);
@@ -88,12 +93,15 @@ export class Generation {
   }
 }
 
-function unitOf({ name, fetch }: GenerationParts, version: string): Unit {
-  return new Unit(version === "1" ? name : `${name} ${version}`, async () => {
+function unitOf(parts: GenerationParts, version: string): Unit {
+  const { name, fetch, clock } = parts;
+  const onFailure = (error: unknown): ServingError => faultIn(parts, error);
+  const file = async (): Promise<ModelFile> => {
     const found = (await fetch()).find((each) => each.version === version);
     if (found === undefined) throw new Error(`version ${version} is not in the repository`);
     return modelFile(found.path);
-  });
+  };
+  return new Unit({ name: version === "1" ? name : `${name} ${version}`, file, onFailure, clock });
 }
 
 async function modelFile(path: string): Promise<ModelFile> {
@@ -123,7 +131,8 @@ async function openUnit(
       hold,
       join: (companion) => void unit.companions.push(companion),
       openGraph: async (path) => {
-        const [other, another] = await openGraph(parts, graphOf(unit, basename(path)), version);
+        const graph = graphOf(parts, unit, basename(path));
+        const [other, another] = await openGraph(parts, graph, version);
         units.push(another);
         return other;
       },
@@ -140,11 +149,14 @@ async function openUnit(
 }
 
 /** A graph of its own beside the first one of a model. */
-function graphOf(unit: Unit, file: string): Unit {
-  return new Unit(`${unit.name} ${file}`, async () => {
+function graphOf(parts: GenerationParts, unit: Unit, name: string): Unit {
+  const { clock } = parts;
+  const onFailure = (error: unknown): ServingError => faultIn(parts, error);
+  const file = async (): Promise<ModelFile> => {
     const { path } = await unit.file();
-    return modelFile(join(dirname(path), file));
-  });
+    return modelFile(join(dirname(path), name));
+  };
+  return new Unit({ name: `${unit.name} ${name}`, file, onFailure, clock });
 }
 
 async function openGraph(
@@ -156,7 +168,7 @@ async function openGraph(
   await residency.acquire(unit);
   const { loaded } = unit;
   if (loaded === undefined) throw new Error("a unit was loaded without a description");
-  const faultOf = (error: unknown): ServingError => faultIn(parts, error);
+  const faultOf = (error: unknown): ServingError => faultOfLoad(model, error);
   const executor = new ResidentExecutor(unit, residency, { faultOf }, clock);
   return [makeVersion({ model, version, loaded, executor }), unit];
 }
@@ -191,6 +203,6 @@ async function acquireAll(parts: GenerationParts, units: readonly Unit[]): Promi
     return release;
   } catch (error) {
     release();
-    throw faultIn(parts, error);
+    throw faultOfLoad(parts.name, error);
   }
 }

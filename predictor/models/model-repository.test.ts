@@ -181,6 +181,43 @@ describe("a repository with models that can't be served", () => {
   });
 });
 
+describe("a model that can't come back into memory", () => {
+  it("is tried again after a while, not at each request, and comes back once it is mended", async function () {
+    this.timeout(60_000);
+    await using folder = await makeFolder();
+    const path = join(folder.path, "a", "model.onnx");
+    await mkdir(join(folder.path, "a"));
+    await writeFile(path, small(2));
+    await using predictor = await TestPredictor.serving({
+      STORAGE_URI: folder.path,
+      MODEL_REPOSITORY: "true",
+      MODEL_EXECUTORS: "1",
+    });
+    assert.equal(await answerOf(predictor, "a"), 6);
+    await writeFile(path, "this is no model");
+    process.kill(predictor.executorPid(), "SIGKILL");
+    await predictor.logged("executor ended");
+    const ask = async () =>
+      predictor.post("/v2/models/a/infer", {
+        inputs: [{ name: "x", datatype: "FP32", shape: [1, 1], data: [3] }],
+      });
+    for (let times = 0; times < 8; times++) {
+      const { status, json } = await ask();
+      assert.equal(status, 503);
+      assert.match((json as { error: string }).error, /"a" can't be loaded: Load model/);
+    }
+    const failures = await predictor.metric("pilotlight_model_load_failures_total ");
+    // More than one only where the first second was over before the last request.
+    assert(failures >= 1 && failures <= 3, `${failures} loads failed`);
+    const lines = predictor.log.filter(({ message }) => message === "model can't be loaded");
+    assert.equal(lines.length, failures);
+    await writeFile(path, small(2));
+    let answer = await ask();
+    while (answer.status === 503) answer = await ask();
+    assert.equal(answer.status, 200, answer.text);
+  });
+});
+
 describe("a repository whose source changes", () => {
   it("serves the new model after the old one, and new names, without an error between", async function () {
     this.timeout(60_000);

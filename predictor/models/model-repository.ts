@@ -7,8 +7,7 @@ import { ServingError, messageOf } from "../errors.ts";
 import type { IndexedModel } from "../repository/model-index.ts";
 import type { ModelVersion } from "../repository/read-folder.ts";
 import type { ServedModel } from "../served-model.ts";
-import { failedAgain } from "./eviction.ts";
-import type { Failures } from "./eviction.ts";
+import { BackOff } from "./back-off.ts";
 import { faultOfLoad } from "./faults.ts";
 import { Generation } from "./generation.ts";
 import type { GenerationParts } from "./generation.ts";
@@ -42,7 +41,8 @@ type Entry = {
   /** What serves; it may have left memory. */
   generation: Generation | undefined;
   opening: Promise<ServedModel> | undefined;
-  failures: (Failures & { readonly fault: ServingError }) | undefined;
+  /** Of opening it. */
+  readonly backOff: BackOff;
   unloaded: boolean;
 };
 
@@ -88,7 +88,9 @@ export class ModelRepository implements Models {
           : entry.generation?.resident === true
             ? "READY"
             : "UNAVAILABLE",
-      reason: entry.unloaded ? "unloaded" : (entry.failures?.fault.message ?? ""),
+      reason: entry.unloaded
+        ? "unloaded"
+        : entry.backOff.reason || (entry.generation?.reason ?? ""),
     }));
   }
 
@@ -99,17 +101,14 @@ export class ModelRepository implements Models {
     }
     if (entry.generation !== undefined) return entry.generation.model;
     if (entry.opening !== undefined) return this.#soon(entry.opening);
-    const { failures } = entry;
-    if (failures !== undefined && failures.untilMs > this.#options.clock.nowMs()) {
-      throw failures.fault;
-    }
+    entry.backOff.check();
     return this.#soon(this.#opening(entry));
   }
 
   async load(name: string): Promise<void> {
     const entry = this.#entry(name);
     await entry.opening?.catch(() => {});
-    entry.failures = undefined;
+    entry.backOff.clear();
     await this.#opening(entry);
     entry.unloaded = false;
   }
@@ -162,7 +161,7 @@ export class ModelRepository implements Models {
       source,
       generation: undefined,
       opening: undefined,
-      failures: undefined,
+      backOff: new BackOff(this.#options.clock),
       unloaded: false,
     });
   }
@@ -177,7 +176,7 @@ export class ModelRepository implements Models {
   async #change(entry: Entry, source: IndexedModel): Promise<void> {
     await entry.opening?.catch(() => {});
     entry.source = source;
-    entry.failures = undefined;
+    entry.backOff.clear();
     if (entry.generation === undefined || entry.unloaded) return;
     await this.#opening(entry).catch(() => {}); // It was reported; the old one goes on serving.
   }
@@ -209,7 +208,7 @@ export class ModelRepository implements Models {
     });
     const before = entry.generation;
     entry.generation = generation;
-    entry.failures = undefined;
+    entry.backOff.clear();
     observer.served(generation.model);
     // Requests in flight keep the old one in memory until they are answered.
     void before?.retire(generation);
@@ -221,7 +220,7 @@ export class ModelRepository implements Models {
     const fault = faultOfLoad(entry.source.name, error);
     if (error instanceof NoRoom) return fault;
     this.#options.observer.failed(entry.source.name, messageOf(error));
-    entry.failures = { ...failedAgain(entry.failures, this.#options.clock.nowMs()), fault };
+    entry.backOff.failed(fault);
     return fault;
   }
 

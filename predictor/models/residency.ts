@@ -85,7 +85,7 @@ export class Residency {
     this.#options.observer.found(unit.resident);
     try {
       while (!unit.resident) {
-        unit.loading ??= this.#load(unit).finally(() => (unit.loading = undefined));
+        unit.loading ??= this.#tryLoad(unit).finally(() => (unit.loading = undefined));
         await unit.loading;
       }
     } catch (error) {
@@ -124,6 +124,17 @@ export class Residency {
   async close(): Promise<void> {
     this.kill();
     await Promise.all([...this.#hosts].map(async (host) => host.exited));
+  }
+
+  /** One load for all who wait; one that failed is not tried again at each request. */
+  async #tryLoad(unit: Unit): Promise<void> {
+    unit.backOff.check();
+    try {
+      await this.#load(unit);
+      unit.backOff.clear();
+    } catch (error) {
+      throw unit.failed(error);
+    }
   }
 
   async #load(unit: Unit): Promise<void> {

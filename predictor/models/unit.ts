@@ -1,14 +1,26 @@
 /** One version of a model that may or may not be in memory, and the errors that keep it out. */
+import type { Clock } from "../batch/port.ts";
 import { ServingError } from "../errors.ts";
 import type { Host } from "../executor/host.ts";
 import type { LoadedModel } from "../executor/messages.ts";
 import type { Companion } from "../threads/presence.ts";
+import { BackOff } from "./back-off.ts";
 
 /** Where a unit lies while it is in memory. */
 export type Place = { readonly host: Host; readonly session: number };
 
 /** The file on this machine, and how many bytes will be read with it. */
 export type ModelFile = { readonly path: string; readonly bytes: number };
+
+export type UnitParts = {
+  /** The model's name and version, for messages. */
+  readonly name: string;
+  /** Brings the file to this machine, if it isn't here. Rejects with StorageError. */
+  readonly file: () => Promise<ModelFile>;
+  /** Told of a failure to come back into memory; gives what its requests are answered with. */
+  readonly onFailure: (error: unknown) => ServingError;
+  readonly clock: Clock;
+};
 
 export class Unit {
   /** The model's name and version, for messages. */
@@ -31,9 +43,23 @@ export class Unit {
   /** It ended a process while it loaded: from now on it has one of its own. */
   solo = false;
 
-  constructor(name: string, file: () => Promise<ModelFile>) {
+  /** Of loads after the first one, which is for whoever opens the model to remember. */
+  readonly backOff: BackOff;
+  readonly #onFailure: UnitParts["onFailure"];
+
+  constructor({ name, file, onFailure, clock }: UnitParts) {
     this.name = name;
     this.file = file;
+    this.#onFailure = onFailure;
+    this.backOff = new BackOff(clock);
+  }
+
+  /** Notes a load that failed. Want of room passes by itself, and is no failure of the model's. */
+  failed(error: unknown): unknown {
+    if (this.loaded === undefined || error instanceof NoRoom) return error;
+    const fault = this.#onFailure(error);
+    this.backOff.failed(fault);
+    return fault;
   }
 
   /** Its session is in a process that lives. */
