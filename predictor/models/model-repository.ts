@@ -206,6 +206,11 @@ export class ModelRepository implements Models {
         if (error instanceof Changed) void this.#opening(entry).catch(() => {});
       },
     });
+    if (this.#entries.get(source.name) !== entry) {
+      // It was removed where it is kept while it was on its way.
+      void generation.retire(undefined);
+      throw noSuchModel(source.name);
+    }
     const before = entry.generation;
     entry.generation = generation;
     entry.backOff.clear();
@@ -217,9 +222,11 @@ export class ModelRepository implements Models {
 
   /** Want of room passes by itself; every other fault is answered at once for a while. */
   #remember(entry: Entry, error: unknown): ServingError {
-    const fault = faultOfLoad(entry.source.name, error);
+    const { name } = entry.source;
+    if (this.#entries.get(name) !== entry) return noSuchModel(name);
+    const fault = faultOfLoad(name, error);
     if (error instanceof NoRoom) return fault;
-    this.#options.observer.failed(entry.source.name, messageOf(error));
+    this.#options.observer.failed(name, messageOf(error));
     entry.backOff.failed(fault);
     return fault;
   }

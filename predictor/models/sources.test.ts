@@ -111,3 +111,54 @@ describe("a model that is replaced where it is kept", () => {
     assert.equal(await answerOf(predictor, "m"), 6);
   });
 });
+
+describe("a model that is removed where it is kept", () => {
+  it("is not served, though it was being loaded when it was", async function () {
+    this.timeout(60_000);
+    const content = Buffer.from(weightyModel(1024, 1));
+    let kept = ["going", "staying"];
+    const asked = Promise.withResolvers<void>();
+    const removed = Promise.withResolvers<void>();
+    // A hub, whose files come when the test lets them.
+    await using server = await startWebServer(({ url = "" }, reply) => {
+      if (url.includes("/revision/")) return void reply.end('{"sha":"1"}');
+      if (url.includes("/tree/")) {
+        // A folder asked for by name is there to the end: all that goes is its name in the list.
+        const names = /\/tree\/1\/(\w+)/.exec(url)?.slice(1) ?? kept;
+        const files = names.map((name) => ({
+          type: "file",
+          path: `${name}/model.onnx`,
+          size: content.length,
+          oid: name,
+        }));
+        return void reply.end(JSON.stringify(files));
+      }
+      asked.resolve();
+      void removed.promise.then(() => reply.end(content));
+    });
+    await using folder = await makeFolder();
+    await using predictor = await TestPredictor.serving({
+      STORAGE_URI: "hf://org/name",
+      HF_ENDPOINT: server.url,
+      MODEL_DIR: folder.path,
+      MODEL_REPOSITORY: "true",
+      MODEL_EXECUTORS: "1",
+      STORAGE_POLL_SECONDS: "0.05",
+    });
+    const inputs = [{ name: "x", datatype: "FP32", shape: [1, 1], data: [3] }];
+    const answer = predictor.post("/v2/models/going/infer", { inputs });
+    await asked.promise;
+    kept = ["staying"];
+    const listed = async () =>
+      ((await predictor.get("/v1/models")).json as { models: string[] }).models;
+    while ((await listed()).includes("going"));
+    removed.resolve();
+    assert.equal((await answer).status, 404);
+    for (const path of ["/v2/models/going", "/v2/models/going/ready"]) {
+      assert.equal((await predictor.get(path)).status, 404, path);
+    }
+    assert.equal((await predictor.post("/v2/models/going/infer", { inputs })).status, 404);
+    assert.equal(await answerOf(predictor, "staying"), 3);
+    assert.equal(await predictor.metric("pilotlight_model_load_failures_total "), 0);
+  });
+});
