@@ -66,11 +66,8 @@ async function playedWith(port: number, digest?: string) {
   const reconcile = () => reconcileIris(cluster, parts);
   const ports = [{ containerPort: port, name: "http1" }];
   const model = { modelFormat: { name: "onnx" }, storageUri: "/mnt/models/iris", ports };
-  const known = { revision: REVISION, outcome: "Serving" as const, modelDigest: digest ?? "" };
-  cluster.put({
-    ...irisService({ model }),
-    ...(digest === undefined ? {} : { status: { history: [known] } }),
-  });
+  const isvc = irisService({ model });
+  cluster.put(isvc);
   await reconcile();
   knative.serve(REVISION);
   knative.revision(REVISION, "Ready", "Active");
@@ -82,6 +79,11 @@ async function playedWith(port: number, digest?: string) {
       { name: "predictor", ready: true, restartCount: 0, state: { running: {} } },
     ],
   });
+  if (digest !== undefined) {
+    // What another controller saw of this revision before.
+    const known = { revision: REVISION, outcome: "Serving" as const, modelDigest: digest };
+    cluster.put({ ...isvc, status: { history: [known] } });
+  }
   return {
     cluster,
     reconcile,

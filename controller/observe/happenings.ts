@@ -79,8 +79,12 @@ function replaced(
   previous: InferenceServiceStatus | undefined,
   next: InferenceServiceStatus,
 ): readonly EventNote[] {
-  return (next.history ?? []).flatMap(({ revision, modelDigest }) => {
-    const entry = previous?.history?.find((one) => one.revision === revision);
+  // What a stop took along may have had the name of a revision that was made since.
+  const present = (status: typeof previous) =>
+    (status?.history ?? []).filter(({ outcome }) => outcome !== "Stopped");
+  const known = present(previous);
+  return present(next).flatMap(({ revision, modelDigest }) => {
+    const entry = known.find((one) => one.revision === revision);
     const before = entry?.modelDigest;
     return before === undefined || modelDigest === undefined || before === modelDigest
       ? []

@@ -3,7 +3,7 @@ import { ServingError } from "../errors.ts";
 import { failedAgain } from "./eviction.ts";
 import type { Failures } from "./eviction.ts";
 
-/** A failure that is remembered: who asks before the next try is due has the same answer at once. */
+/** A failure, remembered: who asks before the next try is due has the same answer at once. */
 export class BackOff {
   readonly #clock: Clock;
   #failures: (Failures & { readonly fault: ServingError }) | undefined;
