@@ -18,6 +18,7 @@ describe("configuration", () => {
       drainTimeoutMs: 300_000,
       executionProviders: ["cpu"],
       bodyBytesMax: 67_108_864,
+      connectionsMax: 4096,
       modelBytesMax: 10_737_418_240,
       modelTask: "auto",
       handlersAllowed: false,

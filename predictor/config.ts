@@ -23,6 +23,8 @@ export type Config = {
   readonly requestTimeoutMs: number;
   readonly drainTimeoutMs: number;
   readonly bodyBytesMax: number;
+  /** At a time, of each port. */
+  readonly connectionsMax: number;
   /** Processes that hold the model. */
   readonly executors: number;
   /** Of each executor; without it, its share of the CPUs of the cgroup. */
@@ -109,6 +111,7 @@ const rules: Readonly<Record<string, Rule>> = {
   REQUEST_TIMEOUT_SECONDS: seconds(0.001),
   DRAIN_TIMEOUT_SECONDS: seconds(0),
   BODY_BYTES_MAX: whole(1, 2 ** 31),
+  CONNECTIONS_MAX: whole(1),
   EXECUTORS: whole(1, 64),
   INTRA_OP_NUM_THREADS: whole(1, 1024),
   INTRA_OP_SPINNING: { is: "word", of: ["true", "false"] },
@@ -199,6 +202,7 @@ export function parseConfig(args: readonly string[], given_: Environment): Confi
     requestTimeoutMs: timeoutSeconds * 1000,
     drainTimeoutMs: number("DRAIN_TIMEOUT_SECONDS", timeoutSeconds) * 1000,
     bodyBytesMax: number("BODY_BYTES_MAX", 67_108_864),
+    connectionsMax: number("CONNECTIONS_MAX", 4096),
     modelBytesMax: number("MODEL_BYTES_MAX", 10_737_418_240),
     versionPolicy: parseVersionPolicy(given("VERSION_POLICY") ?? "") ?? allVersions,
     events: withoutUndefined({ source: given("CE_SOURCE"), type: given("CE_TYPE") }),

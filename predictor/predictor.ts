@@ -126,6 +126,7 @@ class Predictor {
       requestTimeoutMs: config.requestTimeoutMs,
       answered: (status) => this.#metrics?.answered(status),
       inference: this.#inference,
+      limits: { connectionsMax: config.connectionsMax },
       cors: createCors(config.environment["CORS_ORIGINS"]),
     });
   }
@@ -157,14 +158,14 @@ class Predictor {
 
   /** gRPC where it is asked for: on a port of its own, or beside HTTP on the only one. */
   async #listenGrpc(): Promise<number | undefined> {
-    const { grpcPort, grpcShared, host, bodyBytesMax, admin } = this.#config;
+    const { grpcPort, grpcShared, host, admin } = this.#config;
     if (grpcPort === undefined && !grpcShared) return undefined;
     const { promise, resolve } = Promise.withResolvers<GrpcServer>();
     if (grpcShared) this.#server.share((socket) => void promise.then((to) => to.serve(socket)));
     const { openGrpc } = await import("./grpc/open.ts");
     const { onFault } = this.#inference;
     const token = admin?.token;
-    this.#grpc = openGrpc({ service: this.#service, version, bodyBytesMax, onFault, token });
+    this.#grpc = openGrpc({ ...this.#config, service: this.#service, version, onFault, token });
     resolve(this.#grpc);
     return grpcPort === undefined ? undefined : this.#grpc.listen(grpcPort, host);
   }

@@ -12,15 +12,21 @@ import type {
   UntypedServiceImplementation,
   sendUnaryData,
 } from "@grpc/grpc-js";
+import { once } from "node:events";
+import { createServer as createListener } from "node:net";
+import type { AddressInfo, Server as Listener } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ServingError, ServingErrorCode } from "../errors.ts";
 import { asServingError } from "../http/answer.ts";
+import { connectionLimits } from "../http/limits.ts";
 import { methods } from "../protocol/grpc-messages.ts";
 import type { Method, MethodName } from "../protocol/grpc-messages.ts";
 import { decodeMessage, encodeMessage } from "../protocol/protobuf.ts";
 import type { Message, MessageType } from "../protocol/protobuf.ts";
 import type { Bytes } from "../protocol/tensor.ts";
+import { guardStreams } from "./guard.ts";
+import type { StreamLimits } from "./guard.ts";
 import { createHandlers } from "./service.ts";
 import type { Call, GrpcOptions, Handlers } from "./service.ts";
 
@@ -43,7 +49,32 @@ const codes: Readonly<Record<ServingErrorCode, status>> = {
 export type GrpcServerOptions = GrpcOptions & {
   /** The limit of a message, as of an HTTP body. */
   readonly bodyBytesMax: number;
+  readonly connectionsMax: number;
+  readonly requestTimeoutMs: number;
+  /** Others than usual. */
+  readonly limits?: Partial<StreamLimits & SessionLimits>;
 };
+
+type SessionLimits = {
+  /** A connection without a call for so long is closed. */
+  readonly idleMs: number;
+  /** One that doesn't answer a ping, sent so often, is gone. */
+  readonly pingMs: number;
+  readonly pingTimeoutMs: number;
+  /** Calls of one connection at a time; more wait at the client. */
+  readonly callsMax: number;
+};
+
+const sessionLimits: SessionLimits = {
+  idleMs: 300_000,
+  pingMs: 60_000,
+  pingTimeoutMs: 20_000,
+  callsMax: 1000,
+};
+/** Requests of one ModelStreamInfer that are not answered yet; more wait at the client. */
+const streamedMax = 64;
+
+const streamingMethod = "ModelStreamInfer" satisfies MethodName;
 
 /** After so long without a call a draining server may close. */
 const quietMs = 200;
@@ -77,29 +108,40 @@ class Activity {
 
 export class GrpcServer {
   readonly #server: Server;
-  readonly #credentials = ServerCredentials.createInsecure();
   readonly #inject: (connection: Duplex) => void;
   readonly #activity = new Activity();
+  readonly #connectionsMax: number;
+  readonly #unguard: () => void;
+  #listener: Listener | undefined;
 
   constructor(options: GrpcServerOptions) {
+    const receiveMs = options.requestTimeoutMs + connectionLimits.bodyGraceMs;
+    const { stallMs } = connectionLimits;
+    const limits = { receiveMs, stallMs, ...sessionLimits, ...options.limits };
     this.#server = new Server({
       "grpc.max_receive_message_length": options.bodyBytesMax,
       "grpc.max_send_message_length": -1,
+      "grpc.max_concurrent_streams": limits.callsMax,
+      "grpc.max_connection_idle_ms": limits.idleMs,
+      "grpc.keepalive_time_ms": limits.pingMs,
+      "grpc.keepalive_timeout_ms": limits.pingTimeoutMs,
     });
+    this.#connectionsMax = options.connectionsMax;
+    this.#unguard = guardStreams(limits, (path) => path.endsWith(`/${streamingMethod}`));
     const handlers = this.#activity.watch(createHandlers(options));
     this.#server.addService(serviceDefinition(), implementation(handlers, options.onFault));
-    const injector = this.#server.createConnectionInjector(this.#credentials);
+    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     this.#inject = (connection) => injector.injectConnection(connection);
   }
 
   /** Listens; port 0 is a free one. Resolves with the port. */
   async listen(port: number, host: string): Promise<number> {
-    const { promise, resolve, reject } = Promise.withResolvers<number>();
-    const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-    this.#server.bindAsync(address, this.#credentials, (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
-    return promise;
+    // A listener of our own: that of grpc-js has no limit of connections.
+    this.#listener = createListener((socket) => this.#inject(socket));
+    this.#listener.maxConnections = this.#connectionsMax;
+    this.#listener.listen(port, host);
+    await once(this.#listener, "listening");
+    return (this.#listener.address() as AddressInfo).port;
   }
 
   /** Serves a connection that another listener took. */
@@ -118,10 +160,12 @@ export class GrpcServer {
     const { promise, resolve } = Promise.withResolvers<void>();
     // Idle connections of clients that keep them open don't hold a drain up.
     const timer = setTimeout(resolve, Math.min(quietMs, Math.max(0, left())));
+    this.#listener?.close();
     this.#server.tryShutdown(() => resolve());
     await promise;
     clearTimeout(timer);
     this.#server.forceShutdown();
+    this.#unguard();
   }
 }
 
@@ -177,7 +221,7 @@ function implementation(
   const names = Object.keys(methods).filter((name): name is keyof Handlers => name in handlers);
   return {
     ...Object.fromEntries(names.map((name) => [name, unary(name)])),
-    ["ModelStreamInfer" satisfies MethodName]: streamed(handlers, failed),
+    [streamingMethod]: streamed(handlers, failed),
   };
 }
 
@@ -188,18 +232,32 @@ function streamed(handlers: Handlers, failed: (error: unknown) => ServingError) 
     call.on("cancelled", () => aborted.abort());
     const about = describeCall(call, aborted.signal);
     let last = Promise.resolve();
+    let open = 0;
     call.on("data", (request: Lazy) => {
+      if (++open >= streamedMax) call.pause();
       const answered = Promise.resolve()
         .then(async () => handlers.ModelInfer(request(), about))
         .then(
           (message): Message => ({ infer_response: message }),
           (error: unknown): Message => ({ error_message: failed(error).message }),
         );
-      last = last.then(async () => void call.write(await answered));
+      last = last.then(async () => {
+        if (!call.write(await answered)) await drained(call);
+        if (open-- === streamedMax) call.resume();
+      });
     });
     call.on("end", () => void last.then(() => call.end()));
     call.on("error", () => aborted.abort());
   };
+}
+
+/** A client that doesn't read its answers sends no more requests. */
+async function drained(call: ServerDuplexStream<Lazy, Message>): Promise<void> {
+  if (call.cancelled) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  for (const event of ["drain", "cancelled"]) call.on(event, resolve);
+  await promise;
+  for (const event of ["drain", "cancelled"]) call.off(event, resolve);
 }
 
 function describeCall(

@@ -10,6 +10,7 @@ import type { AddressInfo } from "node:net";
 import { ServingError } from "../errors.ts";
 import { sendError } from "./answer.ts";
 import { createApp } from "./app.ts";
+import { connectionLimits } from "./limits.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addMetadataRoutes } from "./routes/metadata.ts";
 import { addRepositoryRoutes } from "./routes/repository.ts";
@@ -25,6 +26,8 @@ export type AdminOptions = AppOptions & {
 
 /** Names and bodies of operators are short. */
 const bodyBytesMax = 1_048_576;
+const receiveMs = 30_000;
+const connectionsMax = 100;
 
 const families = [addRepositoryRoutes, addHealthRoutes, addStatisticsRoutes, addMetadataRoutes];
 
@@ -32,7 +35,9 @@ const families = [addRepositoryRoutes, addHealthRoutes, addStatisticsRoutes, add
 export async function listenAdmin(options: AdminOptions): Promise<number> {
   const app: RequestListener = createApp({ ...options, bodyBytesMax }, families);
   const allowed = tokenCheck(options.token);
-  const server = createServer((request, response) => {
+  const { headersMs: headersTimeout, checkMs: connectionsCheckingInterval } = connectionLimits;
+  const limits = { headersTimeout, requestTimeout: receiveMs, connectionsCheckingInterval };
+  const server = createServer(limits, (request, response) => {
     if (allowed(request.headers.authorization)) {
       app(request, response);
       return;
@@ -41,6 +46,7 @@ export async function listenAdmin(options: AdminOptions): Promise<number> {
     const says = "this port needs the header Authorization: Bearer with ADMIN_TOKEN";
     sendError(response, new ServingError("unauthorized", says));
   });
+  server.maxConnections = connectionsMax;
   server.listen(options.port, options.host);
   await once(server, "listening");
   return (server.address() as AddressInfo).port;

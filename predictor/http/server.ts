@@ -12,6 +12,8 @@ import { serveInference } from "./inference.ts";
 import type { InferenceOptions, Protocol } from "./inference.ts";
 import type { Cors } from "./cors.ts";
 import { splitByPreface } from "./h2c.ts";
+import { connectionLimits } from "./limits.ts";
+import type { ConnectionLimits } from "./limits.ts";
 import type { Service } from "./service.ts";
 
 export type HttpServerOptions = {
@@ -21,13 +23,12 @@ export type HttpServerOptions = {
   readonly answered: (status: number) => void;
   readonly inference: InferenceOptions;
   readonly cors?: Cors | undefined;
+  /** Others than usual. */
+  readonly limits?: Partial<ConnectionLimits>;
 };
 
 /** Longer than proxies keep idle connections (90 s in Go), else they'd send into a closed one. */
 const keepAliveTimeoutMs = 120_000;
-const headersTimeoutMs = 10_000;
-/** A body may take this much longer than the inference itself. */
-const bodyGraceMs = 5000;
 /** After this long without a request a draining server may close. */
 const quietMs = 200;
 
@@ -41,6 +42,8 @@ export class HttpServer {
   readonly #server: Server;
   readonly #options: HttpServerOptions;
   readonly #hot = new Map<string, Hot>();
+  /** The request that a connection is at. */
+  readonly #current = new Map<Socket, IncomingMessage>();
   #app: RequestListener | undefined;
   #inFlight = 0;
   #lastRequestAt = 0;
@@ -48,16 +51,20 @@ export class HttpServer {
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
+    const limits = { ...connectionLimits, ...options.limits };
     this.#server = createServer(
       {
         keepAliveTimeout: keepAliveTimeoutMs,
-        headersTimeout: headersTimeoutMs,
-        requestTimeout: Math.max(options.requestTimeoutMs + bodyGraceMs, headersTimeoutMs),
-        connectionsCheckingInterval: 5000,
+        headersTimeout: limits.headersMs,
+        requestTimeout: Math.max(options.requestTimeoutMs + limits.bodyGraceMs, limits.headersMs),
+        connectionsCheckingInterval: limits.checkMs,
         noDelay: true,
       },
       (request, response) => this.#handle(request, response),
     );
+    this.#server.maxConnections = limits.connectionsMax;
+    this.#server.timeout = limits.stallMs;
+    this.#server.on("timeout", (socket: Socket) => this.#stalled(socket));
     this.#server.on("clientError", answerClientError);
   }
 
@@ -131,6 +138,12 @@ export class HttpServer {
     return cut;
   }
 
+  /** Nothing moved for a while: only who waits for a model may go on. */
+  #stalled(socket: Socket): void {
+    const asked = this.#current.get(socket)?.complete === true;
+    if (!asked || socket.writableLength > 0) socket.destroy();
+  }
+
   async #changeWithin(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, Math.max(1, ms));
@@ -141,9 +154,12 @@ export class HttpServer {
 
   #handle(request: IncomingMessage, response: ServerResponse): void {
     const { service, answered, cors } = this.#options;
+    const { socket } = request;
     this.#inFlight++;
+    this.#current.set(socket, request);
     response.once("close", () => {
       this.#inFlight--;
+      if (this.#current.get(socket) === request) this.#current.delete(socket);
       if (response.headersSent) answered(response.statusCode);
       this.#onChange();
     });
