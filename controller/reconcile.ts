@@ -9,7 +9,7 @@ import type { KnativeRevision } from "./api/knative-revision.gen.ts";
 import type { KnativeService } from "./api/knative-service.gen.ts";
 import { LABEL_COMPONENT, LABEL_INFERENCE_SERVICE } from "./api/names.ts";
 import { applyServices, ownedServices } from "./children.ts";
-import { inferenceServiceKinds, isOfKServe, KSERVE_MIN_REPLICAS } from "./api/kserve.ts";
+import { inferenceServiceKinds } from "./api/kserve.ts";
 import type { Cluster, Kind, KubeObject } from "./cluster.ts";
 import type { RuntimeUpdates } from "./desired/builtin-runtimes.ts";
 import type { PredictorDefaults } from "./desired/container.ts";
@@ -98,7 +98,6 @@ async function reconcileOne(
     defaults: context.defaults,
     runtimes: runtimesFor(cluster, namespace, context.runtimes.kinds, context.runtimes.builtIn),
     runtimeUpdates: context.runtimes.updates,
-    minReplicas: isOfKServe(isvc) ? KSERVE_MIN_REPLICAS : 0,
     live,
   });
   if (!isRefusal(wanted) && wanted.stopped === true) {

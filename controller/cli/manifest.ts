@@ -101,7 +101,7 @@ function readObject(value: unknown, reading: Reading): void {
   }
   if (apiVersion === KSERVE) {
     const point =
-      "read by the same schema; Pilotlight's default of minReplicas is 0, KServe's is 1";
+      "read by the same schema; minReplicas is 1 there where nothing is said, and 0 in pilotlight.dev";
     notices.push(`${where(["apiVersion"])}: ${KSERVE} is ${point}`);
   } else if (apiVersion !== `${GROUP}/${VERSION}`) {
     faults.push(

@@ -5,6 +5,7 @@
  * its own.
  */
 import type { InferenceService } from "../api/inferenceservice.gen.ts";
+import { isOfKServe, KSERVE_MIN_REPLICAS } from "../api/kserve.ts";
 import type { KnativeService } from "../api/knative-service.gen.ts";
 import type { ComponentName, PerComponent } from "../api/names.ts";
 import { unusedDevice } from "./accelerator.ts";
@@ -34,8 +35,6 @@ export interface DesiredInput {
   readonly runtimes: readonly Runtime[];
   /** Whether a changed runtime is followed at once; OnRequest when absent. */
   readonly runtimeUpdates?: RuntimeUpdates;
-  /** minReplicas of a component that names none; 0 when absent. */
-  readonly minReplicas?: number;
   /** The Knative Services that exist. */
   readonly live?: PerComponent<KnativeService>;
 }
@@ -57,7 +56,9 @@ export interface Desired {
 export function desired(given: DesiredInput): Desired | Refusal {
   const isvc = { ...given.isvc, spec: withoutNulls(given.isvc.spec) };
   const input = { ...given, isvc };
-  const { facts, minReplicas = 0 } = input;
+  const { facts } = input;
+  // Of a component that names none.
+  const minReplicas = isOfKServe(isvc) ? KSERVE_MIN_REPLICAS : 0;
   if (isStopped(isvc.metadata)) {
     // Whatever the spec says: who wants it stopped must not be told to correct it first.
     return { services: {}, effective: {}, warnings: [], stopped: true };

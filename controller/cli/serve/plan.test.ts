@@ -61,6 +61,12 @@ describe("planService", () => {
     });
   }
 
+  it("in KServe's group one process stays where nothing is said", () => {
+    const kserve = { ...isvc({ model }), apiVersion: "serving.kserve.io/v1beta1" };
+    const planned = planService(kserve, facts);
+    assert.equal("plan" in planned && planned.plan.scale.minReplicas, 1);
+  });
+
   const places: [storageUri: string, wanted: string][] = [
     ["/models/a b.onnx".replace(" ", ""), "file:///models/ab.onnx"],
     ["file:///models/a%20b.onnx", "file:///models/a%20b.onnx"],

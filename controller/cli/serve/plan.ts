@@ -10,6 +10,7 @@ import type {
   InferenceService,
   ModelSpec,
 } from "../../api/inferenceservice.gen.ts";
+import { isOfKServe, KSERVE_MIN_REPLICAS } from "../../api/kserve.ts";
 import { ACCELERATORS } from "../../desired/accelerators.ts";
 import { isRefusal } from "../../desired/refusal.ts";
 import { modelNeeds } from "../../desired/predictor.ts";
@@ -96,7 +97,7 @@ export function planService(isvc: InferenceService, facts: Facts): Planned {
   if (faults.length > 0) {
     return { faults };
   }
-  const { minReplicas = 0, maxReplicas = 0 } = predictor;
+  const { minReplicas = isOfKServe(isvc) ? KSERVE_MIN_REPLICAS : 0, maxReplicas = 0 } = predictor;
   const most = Math.min(maxReplicas === 0 ? facts.cpus : maxReplicas, facts.cpus);
   const timeoutSeconds = predictor.timeout ?? TIMEOUT_SECONDS;
   return {
