@@ -13,6 +13,8 @@ if (process.argv[2] === childArgument) {
   void import("./executor/child.ts").then(({ runChild }) => runChild(process.argv[3]?.split(",")));
 } else if (process.argv[2] === threadArgument) {
   if (process.argv[3] === "hooks") void import("./hooks/worker.ts").then((it) => it.runHooks());
+  else if (process.argv[3] === "bodies")
+    void import("./bodies/worker.ts").then((it) => it.runBodies());
   else void import("./tasks/worker/worker.ts").then((it) => it.runTaskWorker());
 } else if (process.argv[2] === "download") {
   enableCompileCache();

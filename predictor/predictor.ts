@@ -8,6 +8,7 @@ import type { ServingError } from "./errors.ts";
 import { end, exitCodeOf, exitCodes } from "./exit.ts";
 import type { ChildEntry } from "./executor/process.ts";
 import type { Executors } from "./executor/executors.ts";
+import { ThreadedBodies } from "./bodies/bodies.ts";
 import type { InferenceOptions } from "./http/inference.ts";
 import { createCors } from "./http/cors.ts";
 import type { GrpcServer } from "./grpc/server.ts";
@@ -84,6 +85,7 @@ class Predictor {
       events: config.events,
       bodyBytesMax: config.bodyBytesMax,
       onFault: (error, request) => this.#onFault(error, request),
+      bodies: new ThreadedBodies(queuedBodiesMax * config.bodyBytesMax),
       watch: undefined,
     };
     this.#versions = {

@@ -29,9 +29,14 @@ const retryAfter: Partial<Record<ServingErrorCode, string>> = { overloaded: "1",
 export function sendJson(
   response: ServerResponse,
   status: number,
-  json: string,
+  json: string | Uint8Array,
   contentType = "application/json",
 ): void {
+  if (typeof json !== "string") {
+    response.writeHead(status, { "content-type": contentType, "content-length": json.byteLength });
+    response.end(json);
+    return;
+  }
   const bytes = Buffer.byteLength(json);
   response.writeHead(status, { "content-type": contentType, "content-length": bytes });
   response.end(json, bytes === json.length ? "latin1" : "utf8");
@@ -43,10 +48,10 @@ export function sendJson(
  */
 export function sendBinary(
   response: ServerResponse,
-  json: string,
+  json: string | Uint8Array,
   parts: readonly Uint8Array[],
 ): void {
-  const head = Buffer.from(json);
+  const head = typeof json === "string" ? Buffer.from(json) : json;
   const bytes = parts.reduce((sum, part) => sum + part.byteLength, head.byteLength);
   response.writeHead(200, {
     "content-type": "application/octet-stream",

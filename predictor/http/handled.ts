@@ -14,7 +14,7 @@ export type Given = {
 
 /** What is sent: JSON, JSON with tensors behind it, or what a handler made. */
 export type Encoded =
-  | { readonly json: string; readonly parts?: readonly Bytes[] }
+  | { readonly json: string | Bytes; readonly parts?: readonly Bytes[] }
   | { readonly bytes: Bytes; readonly contentType: string };
 
 export type Handled = {
@@ -72,5 +72,5 @@ function bytesOf(parts: AnswerBody): Bytes {
 
 /** Copied: small Buffers share memory with others, which must not travel to the handler. */
 function ownBytes(bytes: Uint8Array): Bytes {
-  return Uint8Array.from(bytes);
+  return new Uint8Array(bytes);
 }

@@ -1,17 +1,17 @@
 /** POST …/infer and …:predict: body → request → queue → answer. The hot path, without a router. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { WorkResult } from "../batch/batcher.ts";
+import { inlineBodies } from "../bodies/bodies.ts";
+import type { Bodies } from "../bodies/bodies.ts";
+import type { Made } from "../bodies/work.ts";
 import { invalid, ServingError } from "../errors.ts";
 import { giveBack } from "../give-back.ts";
 import { subjectOf } from "../observe/watch.ts";
 import type { AnswerBody, Watcher } from "../observe/watch.ts";
 import type { FailureReason } from "../ops/metrics.ts";
 import { headerLengthHeader, parseHeaderLength } from "../protocol/binary.ts";
-import { protocolOf } from "../protocol/cloudevents.ts";
-import { binaryOf, decodeInfer, encodeInfer } from "../protocol/infer.ts";
-import type { SignatureChoice } from "../protocol/infer.ts";
+import { binaryOf } from "../protocol/infer.ts";
 import { schedulingOf } from "../protocol/parameters.ts";
-import { decodePredict, encodePredict } from "../protocol/predict.ts";
 import type { Bytes, Tensor } from "../protocol/tensor.ts";
 import type { Asked, ServedModel, ServedVersion } from "../served-model.ts";
 import { asServingError, sendBytes, sendError } from "./answer.ts";
@@ -26,6 +26,8 @@ export type InferenceOptions = {
   /** Told of faults that are ours, for the log. */
   readonly onFault: (error: ServingError, request?: IncomingMessage) => void;
   readonly events?: EventOptions | undefined;
+  /** Who decodes and encodes; without it, this very turn of the loop. */
+  readonly bodies?: Bodies | undefined;
   /** Looks on; undefined when nothing is configured that does. */
   readonly watch?: Watcher | undefined;
 };
@@ -44,10 +46,13 @@ type Target = {
   readonly protocol: Protocol;
 };
 
+/** Who decodes and encodes, and whether anybody still waits for it. */
+type How = { readonly bodies: Bodies; readonly gone: () => boolean };
+
 /** What a protocol makes of a body: what to run, and then how to write what comes out. */
 type Asking = {
   start(ran: (result: WorkResult) => void): {
-    readonly answered: Promise<() => Encoded>;
+    readonly answered: Promise<() => Encoded | Promise<Encoded>>;
     readonly cancel: () => void;
   };
 };
@@ -81,19 +86,25 @@ export async function serveInference(
     const whole = await readBody(request, options.bodyBytesMax);
     watch?.received?.(whole);
     started = performance.now();
-    const about = { model: model.name, events: options.events };
-    const incoming = openRequest(exchange, whole, about);
+    const how = { bodies: options.bodies ?? inlineBodies, gone: () => response.destroyed };
+    const about = { model: model.name, events: options.events, ...how };
+    const opened = openRequest(exchange, whole, about);
+    const incoming = opened instanceof Promise ? await opened : opened;
     handled = version.hooks && handle(version.hooks, exchange, target.protocol, incoming.body);
     const given = (await handled?.preprocess()) ?? givenBy(request, incoming.body);
     const decoding = performance.now();
-    const protocol = target.protocol === "event" ? spoken(incoming, given) : target.protocol;
+    const protocol =
+      target.protocol === "event" ? await spoken(incoming, given, how) : target.protocol;
     const asksTask = protocol === "v1" && version.task !== undefined;
-    const asked =
-      (asksTask ? askTask(version, given) : undefined) ?? decode(given, { ...target, protocol });
+    const decoded =
+      (asksTask ? await askTask(version, given, how) : undefined) ??
+      decode(given, { ...target, protocol }, how);
+    const asked = decoded instanceof Promise ? await decoded : decoded;
     const decodedAt = performance.now();
     const encode = await run(response, asked, (result) => watch?.ran?.(result));
     const predictedAt = performance.now();
-    const encoded = encode();
+    const encoding = encode();
+    const encoded = encoding instanceof Promise ? await encoding : encoding;
     const encodedAt = performance.now();
     const answer = send(exchange, incoming, (await handled?.postprocess(encoded)) ?? encoded);
     metrics.succeeded({
@@ -120,8 +131,12 @@ function givenBy({ headers }: IncomingMessage, body: Bytes): Given {
 }
 
 /** What an event's data speak. Bytes behind the JSON are of v2 only. */
-function spoken({ isEvent }: Incoming, { body, headerLength }: Given): "v1" | "v2" {
-  if (isEvent) return headerLength === undefined ? protocolOf(body) : "v2";
+async function spoken(
+  { isEvent }: Incoming,
+  { body, headerLength }: Given,
+  { bodies, gone }: How,
+): Promise<"v1" | "v2"> {
+  if (isEvent) return headerLength === undefined ? bodies.do("protocol", { body }, gone) : "v2";
   throw invalid(
     "POST / takes CloudEvents: send ce- headers or application/cloudevents+json, or send the " +
       "request to /v2/models/NAME/infer or /v1/models/NAME:predict",
@@ -129,30 +144,64 @@ function spoken({ isEvent }: Incoming, { body, headerLength }: Given): "v1" | "v
 }
 
 /** A body that asks the model's task for texts; nothing when it means the graph's tensors. */
-function askTask(version: ServedVersion, { body }: Given): Asking | undefined {
-  const answering = version.task?.answer(body);
-  if (answering === undefined) return undefined;
-  const answered = answering.body.then((json) => () => ({ json }));
-  return { start: () => ({ answered, cancel: answering.cancel }) };
+async function askTask(
+  { task }: ServedVersion,
+  { body }: Given,
+  { bodies, gone }: How,
+): Promise<Asking | undefined> {
+  if (task === undefined) return undefined;
+  const { name, rawNames } = task;
+  const decoded = await bodies.do("task", { body, task: name, rawNames }, gone);
+  if (decoded === undefined) return undefined;
+  return {
+    start: () => {
+      const answering = task.answer(decoded);
+      const answered = answering.body.then((json) => () => ({ json }));
+      return { answered, cancel: answering.cancel };
+    },
+  };
 }
 
-function decode({ body, headerLength }: Given, { model, version, protocol }: Target): Asking {
+function decode(given: Given, target: Target, how: How): Asking | Promise<Asking> {
+  const { bodies, gone } = how;
+  const { version, protocol } = target;
+  const { body, headerLength } = given;
   if (protocol === "v1") {
-    const { inputs, outputs, rows } = decodePredict(body, version.loaded.signature);
-    return asking(version, { inputs, outputs }, (tensors) => ({
-      json: encodePredict(tensors, rows),
-    }));
+    const decoded = bodies.do("predict", { body, signature: version.loaded.signature }, gone);
+    if (decoded instanceof Promise) return decoded.then((made) => predicting(made, version, how));
+    return predicting(decoded, version, how);
   }
-  const choice = version.task === undefined ? version.signature : chooser(version);
-  const decoded = decodeInfer(body, choice, headerLength);
-  const { id, inputs, outputs, binary, parameters } = decoded;
+  const signatures = { graph: version.loaded.signature, task: version.task?.signature };
+  const decoded = bodies.do("infer", { body, headerLength, signatures }, gone);
+  if (decoded instanceof Promise) return decoded.then((made) => inferring(made, target, how));
+  return inferring(decoded, target, how);
+}
+
+function predicting(
+  { inputs, outputs, rows }: Made["predict"],
+  version: ServedVersion,
+  { bodies, gone }: How,
+): Asking {
+  return asking(version, { inputs, outputs }, (tensors) => {
+    const json = bodies.do("predict-answer", { outputs: tensors, rows }, gone);
+    return json instanceof Promise ? json.then((text) => ({ json: text })) : { json };
+  });
+}
+
+function inferring(
+  { id, inputs, outputs, binary, parameters }: Made["infer"],
+  { model, version }: Target,
+  { bodies, gone }: How,
+): Asking {
   const named = { modelName: model.name, modelVersion: version.version };
   const head = id === undefined ? named : { ...named, id };
   const work = { inputs, outputs, parameters, ...schedulingOf(parameters) };
   return asking(version, work, (tensors) => {
     const answer = { ...head, outputs: tensors };
-    const json = encodeInfer(answer, binary);
-    return binary === undefined ? { json } : { json, parts: binaryOf(answer, binary) };
+    const json = bodies.do("infer-answer", { answer, binary }, gone);
+    const encoded = (text: string | Bytes): Encoded =>
+      binary === undefined ? { json: text } : { json: text, parts: binaryOf(answer, binary) };
+    return json instanceof Promise ? json.then(encoded) : encoded(json);
   });
 }
 
@@ -160,7 +209,7 @@ function decode({ body, headerLength }: Given, { model, version, protocol }: Tar
 function asking(
   version: ServedVersion,
   work: Asked,
-  encode: (outputs: readonly Tensor[]) => Encoded,
+  encode: (outputs: readonly Tensor[]) => Encoded | Promise<Encoded>,
 ): Asking {
   return {
     start: (ran) => {
@@ -179,7 +228,7 @@ async function run(
   response: ServerResponse,
   asked: Asking,
   ran: (result: WorkResult) => void,
-): Promise<() => Encoded> {
+): Promise<() => Encoded | Promise<Encoded>> {
   const { answered, cancel } = asked.start(ran);
   response.once("close", cancel);
   if (response.destroyed) cancel();
@@ -196,8 +245,3 @@ function send({ response }: Exchange, { write }: Incoming, encoded: Encoded): An
   sendBytes(response, encoded.contentType, encoded.bytes);
   return [encoded.bytes];
 }
-
-const chooser =
-  (version: ServedVersion): SignatureChoice =>
-  (names) =>
-    version.signatureFor(names);

@@ -41,6 +41,11 @@ export function isEvent(headers: Headers): boolean {
   );
 }
 
+/** Whether an event is one JSON object around its data. */
+export function isStructured(headers: Headers): boolean {
+  return String(headers["content-type"] ?? "").startsWith(structuredType);
+}
+
 /** A request that is an event. Throws ServingError `invalid` with what it lacks. */
 export function decodeEvent(headers: Headers, body: Bytes): CloudEvent {
   const type = String(headers["content-type"] ?? "")

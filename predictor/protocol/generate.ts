@@ -5,6 +5,7 @@
 import { invalid } from "../errors.ts";
 import { isObject, parseJson, quote } from "./json.ts";
 import type { JsonObject } from "./json.ts";
+import { checkFlat } from "./parameters.ts";
 
 export type GenerateParameters = Readonly<Record<string, string | number | boolean>>;
 
@@ -41,6 +42,7 @@ export function decodeGenerate(body: Uint8Array): GenerateRequest {
 }
 
 function scalars(values: JsonObject): GenerateParameters {
+  checkFlat(values);
   const known: Record<string, string | number | boolean> = {};
   for (const [name, value] of Object.entries(values)) {
     if (value === null) continue;

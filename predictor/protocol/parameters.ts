@@ -32,6 +32,19 @@ function wholeOf(parameters: JsonObject, name: string): number | undefined {
   throw invalid(`parameter ${name} is ${quote(value)}, no whole number`);
 }
 
+/** The protocol's own, which servers understand or pass over; the others are the task's. */
+const protocolParameters =
+  /^(priority|timeout|headers|content_type|binary_data(_output|_size)?|(sequence|triton)_.*)$/;
+
+/** A request's parameters without those of the protocol. Throws as checkFlat does. */
+export function taskParameters(parameters: JsonObject): JsonObject {
+  const own = Object.entries(parameters).filter(([name]) => !protocolParameters.test(name));
+  const kept = Object.fromEntries(own);
+  checkFlat(kept);
+  return kept;
+}
+
+const parametersMax = 1000;
 const listMax = 10_000;
 
 /**
@@ -39,7 +52,9 @@ const listMax = 10_000;
  * no others, and what is nested deeper than a stack is long ends whoever copies it.
  */
 export function checkFlat(parameters: JsonObject): void {
-  for (const [name, value] of Object.entries(parameters)) {
+  const all = Object.entries(parameters);
+  if (all.length > parametersMax) throw invalid(`there are more than ${parametersMax} parameters`);
+  for (const [name, value] of all) {
     const list: readonly unknown[] = Array.isArray(value) ? value : [value];
     const flat = list.every((each) => typeof each !== "object" || each === null);
     if (flat && list.length <= listMax) continue;

@@ -16,8 +16,8 @@ const requestsMax = 10_000;
 export type TaskBody = {
   readonly requests: readonly TaskRequest[];
   readonly parameters: JsonObject;
-  /** The answers, each as JSON, as the body of the answer. */
-  readonly encode: (answers: readonly string[]) => string;
+  /** How the request was written: v1's instances, or Hugging Face's list or single one. */
+  readonly form: "instances" | "list" | "single";
 };
 
 /**
@@ -47,15 +47,19 @@ export function decodeTaskBody(
     throw invalid(`the body holds ${many.length} requests, not 1 to ${requestsMax}`);
   }
   const requests = many.map((value) => requestOf(value, shape));
-  if (instances !== undefined) {
-    return { requests, parameters, encode: (answers) => `{"predictions":[${answers.join()}]}` };
-  }
-  const { single, each } = shape.wraps;
-  const encode = (answers: readonly string[]): string =>
-    Array.isArray(given)
-      ? `[${answers.map((answer) => (each ? `[${answer}]` : answer)).join()}]`
-      : wrapOnce(answers[0] ?? "null", single);
-  return { requests, parameters, encode };
+  const one = Array.isArray(given) ? "list" : "single";
+  return { requests, parameters, form: instances === undefined ? one : "instances" };
+}
+
+/** The answers, each as JSON, as the body of the answer. */
+export function encodeTaskBody(
+  form: TaskBody["form"],
+  { wraps: { single, each } }: TaskShape,
+  answers: readonly string[],
+): string {
+  if (form === "instances") return `{"predictions":[${answers.join()}]}`;
+  if (form === "single") return wrapOnce(answers[0] ?? "null", single);
+  return `[${answers.map((answer) => (each ? `[${answer}]` : answer)).join()}]`;
 }
 
 /** Python's pipelines give a list for one text as well, unless the answer is one already. */

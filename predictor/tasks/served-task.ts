@@ -8,9 +8,10 @@ import { messageOf, ServingError } from "../errors.ts";
 import { LoadFailed } from "../executor/supervisor.ts";
 import type { TextGenerator } from "../protocol/generate.ts";
 import type { JsonObject } from "../protocol/json.ts";
-import { checkFlat } from "../protocol/parameters.ts";
+import { taskParameters } from "../protocol/parameters.ts";
 import type { Signature } from "../protocol/tensor.ts";
-import { decodeTaskBody, requestsOf } from "./bodies.ts";
+import { encodeTaskBody, requestsOf } from "./bodies.ts";
+import type { TaskBody } from "./bodies.ts";
 import { selectGraphs, selectTask, TaskLoadFailed } from "./folder.ts";
 import type { TaskName } from "./names.ts";
 import { signatureOf, taskShapes } from "./signatures.ts";
@@ -32,18 +33,6 @@ export type TaskOptions = Pick<
 /** A body's answer, and how to take the question back. */
 export type Answering = { readonly body: Promise<string>; readonly cancel: () => void };
 
-/** The protocol's own, which servers understand or pass over; the others are the task's. */
-const protocolParameters =
-  /^(priority|timeout|headers|content_type|binary_data(_output|_size)?|(sequence|triton)_.*)$/;
-
-/** Throws ServingError `invalid` for values that no task takes. */
-function ownParameters(parameters: JsonObject): JsonObject {
-  const own = Object.entries(parameters).filter(([name]) => !protocolParameters.test(name));
-  const kept = Object.fromEntries(own);
-  checkFlat(kept);
-  return kept;
-}
-
 const textTasks: readonly TaskName[] = [
   "text-generation",
   "text2text-generation",
@@ -56,7 +45,8 @@ export class ServedTask {
   readonly signature: Signature;
   readonly #host: TaskHost;
   readonly #others: readonly { close(): Promise<void> }[];
-  readonly #rawNames: ReadonlySet<string>;
+  /** The names of the graph's own inputs. */
+  readonly rawNames: ReadonlySet<string>;
 
   private constructor(
     name: TaskName,
@@ -68,7 +58,7 @@ export class ServedTask {
     this.signature = signatureOf(name);
     this.#host = host;
     this.#others = others;
-    this.#rawNames = new Set(raw.inputs.map((input) => input.name));
+    this.rawNames = new Set(raw.inputs.map((input) => input.name));
   }
 
   /** Loads the task of a model. Rejects with LoadFailed. */
@@ -113,7 +103,7 @@ export class ServedTask {
 
   /** Whether inputs of these names are the task's; else they are meant for the graph. */
   takes(names: readonly string[]): boolean {
-    return names.length === 0 || !names.every((name) => this.#rawNames.has(name));
+    return names.length === 0 || !names.every((name) => this.rawNames.has(name));
   }
 
   /** Tensors in, tensors out: a task in the v2 protocol. */
@@ -123,7 +113,7 @@ export class ServedTask {
     let parameters;
     let requests;
     try {
-      parameters = ownParameters(work.parameters ?? {});
+      parameters = taskParameters(work.parameters ?? {});
       requests = requestsOf(inputs);
     } catch (error) {
       return { result: Promise.reject(error), cancel: () => {} };
@@ -138,18 +128,14 @@ export class ServedTask {
     return { result, cancel };
   }
 
-  /**
-   * A v1 or Hugging Face body, answered; nothing when it means the graph's own tensors. Throws
-   * ServingError `invalid`.
-   */
-  answer(body: Uint8Array): Answering | undefined {
-    const decoded = decodeTaskBody(body, taskShapes[this.name], this.#rawNames);
-    if (decoded === undefined) return undefined;
-    const { requests, parameters, encode } = decoded;
-    checkFlat(parameters);
+  /** Answers a v1 or Hugging Face body. */
+  answer({ requests, parameters, form }: TaskBody): Answering {
     const { answered, cancel } = this.#host.ask({ requests, parameters });
-    const whole = answered.then((answer) => encode(answer.kind === "json" ? answer.answers : []));
-    return { body: whole, cancel };
+    const shape = taskShapes[this.name];
+    const body = answered.then((answer) =>
+      encodeTaskBody(form, shape, answer.kind === "json" ? answer.answers : []),
+    );
+    return { body, cancel };
   }
 
   async close(): Promise<void> {

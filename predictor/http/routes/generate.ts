@@ -1,9 +1,9 @@
 /** POST …/generate and …/generate_stream: text from a model whose task makes text. */
 import type { Request, Response } from "express";
+import { inlineBodies } from "../../bodies/bodies.ts";
 import { invalid, ServingError } from "../../errors.ts";
 import { subjectOf } from "../../observe/watch.ts";
-import { decodeGenerate, encodeEvent, encodeGenerated } from "../../protocol/generate.ts";
-import type { GenerateRequest } from "../../protocol/generate.ts";
+import { encodeEvent, encodeGenerated } from "../../protocol/generate.ts";
 import type { ServedVersion } from "../../served-model.ts";
 import { asServingError, sendError, sendJson } from "../answer.ts";
 import { failureReasonOf } from "../inference.ts";
@@ -50,7 +50,8 @@ async function generate(
     watch?.received?.(body);
     const started = performance.now();
     const generator = generatorOf(version, model.name);
-    const asked: GenerateRequest = decodeGenerate(body);
+    const bodies = options.bodies ?? inlineBodies;
+    const asked = await bodies.do("generate", { body }, () => response.destroyed);
     const head = { modelName: model.name, modelVersion: version.version, id: asked.id };
     const pieces = generator(asked, left.signal);
     await send({ response, pieces, encode: (text) => encodeGenerated({ ...head, text }) });

@@ -1,0 +1,164 @@
+/**
+ * What is done with whole bodies and whole answers: decoding and encoding, whose time grows with
+ * their size. Data in, data out, so that it can be done by this process or by a thread of it.
+ */
+import { decodeTaskBody } from "../tasks/bodies.ts";
+import type { TaskBody } from "../tasks/bodies.ts";
+import type { TaskName } from "../tasks/names.ts";
+import { taskShapes } from "../tasks/signatures.ts";
+import { decodeEvent, isStructured, protocolOf } from "../protocol/cloudevents.ts";
+import type { CloudEvent } from "../protocol/cloudevents.ts";
+import { decodeGenerate } from "../protocol/generate.ts";
+import type { GenerateRequest } from "../protocol/generate.ts";
+import { decodeInfer, encodeInfer } from "../protocol/infer.ts";
+import type { InferAnswer, InferRequest } from "../protocol/infer.ts";
+import { checkFlat } from "../protocol/parameters.ts";
+import { decodePredict, encodePredict } from "../protocol/predict.ts";
+import type { PredictRequest } from "../protocol/predict.ts";
+import type { Bytes, Signature, Tensor } from "../protocol/tensor.ts";
+
+/** A model's two ways in: its graph's tensors, and its task's texts or pictures. */
+export type Signatures = { readonly graph: Signature; readonly task?: Signature | undefined };
+
+type EventHeaders = Parameters<typeof decodeEvent>[0];
+
+/** What each kind of work is given. */
+export type Given = {
+  infer: {
+    readonly body: Bytes;
+    /** Where the JSON ends in a body with binary tensors. */
+    readonly headerLength: number | undefined;
+    readonly signatures: Signatures;
+  };
+  predict: { readonly body: Bytes; readonly signature: Signature };
+  task: { readonly body: Bytes; readonly task: TaskName; readonly rawNames: ReadonlySet<string> };
+  generate: { readonly body: Bytes };
+  event: { readonly body: Bytes; readonly headers: EventHeaders };
+  protocol: { readonly body: Bytes };
+  "infer-answer": {
+    readonly answer: InferAnswer;
+    readonly binary: ReadonlySet<string> | undefined;
+  };
+  "predict-answer": { readonly outputs: readonly Tensor[]; readonly rows: number | undefined };
+};
+
+/** What comes out of it. */
+export type Made = {
+  infer: InferRequest;
+  predict: PredictRequest;
+  /** Nothing when the body means the graph's own tensors. */
+  task: TaskBody | undefined;
+  generate: GenerateRequest;
+  event: CloudEvent;
+  protocol: "v1" | "v2";
+  /** Text, or the bytes of text. */
+  "infer-answer": string | Bytes;
+  "predict-answer": string | Bytes;
+};
+
+export type Kind = keyof Given;
+
+/** Whether inputs of these names are the task's; else they are meant for the graph. */
+export function meansTask({ graph, task }: Signatures, names: readonly string[]): boolean {
+  if (task === undefined) return false;
+  return names.length === 0 || !names.every((name) => graph.inputs.some((it) => it.name === name));
+}
+
+const works: { readonly [K in Kind]: (given: Given[K]) => Made[K] } = {
+  infer: ({ body, headerLength, signatures }) => {
+    const { graph, task } = signatures;
+    if (task === undefined) return decodeInfer(body, graph, headerLength);
+    const choice = (names: readonly string[]): Signature =>
+      meansTask(signatures, names) ? task : graph;
+    return decodeInfer(body, choice, headerLength);
+  },
+  predict: ({ body, signature }) => decodePredict(body, signature),
+  task: ({ body, task, rawNames }) => {
+    const decoded = decodeTaskBody(body, taskShapes[task], rawNames);
+    if (decoded !== undefined) checkFlat(decoded.parameters);
+    return decoded;
+  },
+  generate: ({ body }) => decodeGenerate(body),
+  event: ({ body, headers }) => decodeEvent(headers, body),
+  protocol: ({ body }) => protocolOf(body),
+  "infer-answer": ({ answer, binary }) => encodeInfer(answer, binary),
+  "predict-answer": ({ outputs, rows }) => encodePredict(outputs, rows),
+};
+
+/** Does it, here and now. Throws ServingError. */
+export function doWork<K extends Kind>(kind: K, given: Given[K]): Made[K] {
+  return works[kind](given);
+}
+
+/** What takes some ten milliseconds to decode or to encode, and no more. */
+const largeBytes = 512 * 1024;
+
+/** How many bytes have to be looked at one by one, where that takes long; 0 where it doesn't. */
+export function heaviness<K extends Kind>(kind: K, given: Given[K]): number {
+  const bytes = weights[kind](given);
+  return bytes > largeBytes ? bytes : 0;
+}
+
+const ofBody = ({ body }: { readonly body: Bytes }): number => body.byteLength;
+
+const weights: { readonly [K in Kind]: (given: Given[K]) => number } = {
+  infer: ({ body, headerLength = body.byteLength, signatures: { graph, task } }) => {
+    if (headerLength === body.byteLength || body.byteLength <= largeBytes) return headerLength;
+    // Of these the bytes are looked at as well; those of numbers are taken as they are.
+    const checked = [...graph.inputs, ...(task?.inputs ?? [])].some(
+      ({ datatype }) => datatype === "BYTES" || datatype === "BOOL",
+    );
+    return checked ? body.byteLength : headerLength;
+  },
+  predict: ofBody,
+  task: ofBody,
+  generate: ofBody,
+  event: (given) => (isStructured(given.headers) ? ofBody(given) : 0),
+  protocol: ofBody,
+  "infer-answer": ({ answer, binary }) => bytesOf(answer.outputs, binary),
+  "predict-answer": ({ outputs }) => bytesOf(outputs),
+};
+
+/** Of what is written as text. */
+function bytesOf(tensors: readonly Tensor[], binary?: ReadonlySet<string>): number {
+  let bytes = 0;
+  for (const { name, data } of tensors) if (binary?.has(name) !== true) bytes += data.byteLength;
+  return bytes;
+}
+
+type WithBytes = {
+  readonly body?: Bytes;
+  readonly data?: Bytes;
+  readonly inputs?: readonly Tensor[];
+  readonly outputs?: readonly (Tensor | string)[];
+  readonly answer?: InferAnswer;
+};
+
+/** What can change hands instead of being copied: the memory under what was given or made. */
+export function buffersOf(value: Given[Kind] | Made[Kind]): ArrayBuffer[] {
+  if (value instanceof Uint8Array) return [value.buffer];
+  if (typeof value !== "object") return [];
+  const { body, data, inputs = [], outputs = [], answer } = value as WithBytes;
+  const tensors = [...inputs, ...outputs, ...(answer?.outputs ?? [])].flatMap((each) =>
+    typeof each === "string" ? [] : each.data,
+  );
+  const all = [body, data, ...tensors].flatMap((each) => each?.buffer ?? []);
+  return [...new Set(all)];
+}
+
+/** The same, in memory of its own. */
+export function copied<G extends Given[Kind]>(given: G): G {
+  const own = (tensors: readonly Tensor[]): Tensor[] =>
+    tensors.map((tensor) => ({ ...tensor, data: new Uint8Array(tensor.data) }));
+  const { body, outputs, answer } = given as {
+    readonly body?: Bytes;
+    readonly outputs?: readonly Tensor[];
+    readonly answer?: InferAnswer;
+  };
+  return {
+    ...given,
+    ...(body && { body: new Uint8Array(body) }),
+    ...(outputs && { outputs: own(outputs) }),
+    ...(answer && { answer: { ...answer, outputs: own(answer.outputs) } }),
+  };
+}
