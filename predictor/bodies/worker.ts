@@ -30,7 +30,7 @@ function answerTo(work: ToBodies): FromBodies {
   }
 }
 
-/** V8 ends the whole process when JSON.parse fills the heap of a thread: let it not come to that. */
+/** V8 ends the process when JSON.parse fills the heap of a thread: let it not come to that. */
 function checkMemory(body: Bytes, headerLength = body.byteLength): void {
   const { maxOldGenerationSizeMb: megabytes = Number.POSITIVE_INFINITY } = resourceLimits;
   const room = megabytes * 1024 * 1024 - getHeapStatistics().used_heap_size;
