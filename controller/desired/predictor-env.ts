@@ -14,6 +14,13 @@ export function predictorEnvironment(predictor: PredictorSpec, metadata: ObjectM
       ? {}
       : { CONTAINER_CONCURRENCY: String(containerConcurrency) }),
     ...(timeout === undefined ? {} : { REQUEST_TIMEOUT_SECONDS: String(timeout) }),
+    ...modelEnvironment(predictor, metadata),
+  };
+}
+
+/** The same without limits of requests, which a program on one machine sets itself. */
+export function modelEnvironment(predictor: PredictorSpec, metadata: ObjectMeta): Env {
+  return {
     ...(predictor.model?.task === undefined ? {} : { MODEL_TASK: predictor.model.task }),
     ...repositoryEnvironment(predictor.model?.repository),
     ...batcherEnvironment(predictor.batcher),

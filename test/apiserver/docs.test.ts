@@ -33,12 +33,22 @@ function examplesIn(path: string): readonly Example[] {
     : [text];
   return blocks.flatMap((block, at) =>
     parseAllDocuments(block)
-      .map((document) => document.toJS() as KubeObject | null)
+      .map((document) => wholeOf(document.toJS() as KubeObject | Fragment | null))
       .filter((object) => KINDS.some(({ kind }) => kind === object?.kind))
       .flatMap((object) =>
         object === null ? [] : [{ where: `${path}, block ${at + 1}`, object }],
       ),
   );
+}
+
+/** A page about a predictor's `model` shows nothing else of the manifest. */
+type Fragment = { readonly model: object };
+
+function wholeOf(object: KubeObject | Fragment | null): KubeObject | null {
+  if (object === null || !("model" in object)) return object;
+  const { apiVersion, kind } = INFERENCE_SERVICE;
+  const spec = { predictor: object };
+  return Object.assign({ apiVersion, kind, metadata: { name: "fragment" } }, { spec });
 }
 
 const KINDS = [INFERENCE_SERVICE, SERVING_RUNTIME, CLUSTER_SERVING_RUNTIME];
@@ -77,6 +87,10 @@ describe("InferenceServices in the documentation", () => {
   after(async () => {
     await client.close();
     await apiserver.stop();
+  });
+
+  it("a page shows only the model of one", () => {
+    assert.ok(examples.some(({ where }) => where.startsWith("docs/models.md")));
   });
 
   it("there are some", () => {

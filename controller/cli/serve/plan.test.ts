@@ -88,6 +88,23 @@ describe("planService", () => {
     assert.deepEqual(env, { MODEL_TASK: "fill-mask" });
   });
 
+  it("tells it of a repository of many models, of batches and of a payload log", () => {
+    const repository = { preload: ["iris"], memoryBudget: "2Gi", pollSeconds: 60 };
+    const { env } = plan({
+      model: { ...model, repository },
+      batcher: { maxBatchSize: 8 },
+      logger: { url: "http://sink" },
+    });
+    assert.deepEqual(env, {
+      MODEL_REPOSITORY: "true",
+      MODEL_PRELOAD: "iris",
+      MODEL_MEMORY_BUDGET: "2147483648",
+      STORAGE_POLL_SECONDS: "60",
+      BATCH_SIZE_MAX: "8",
+      LOGGER_URL: "http://sink",
+    });
+  });
+
   it("leaves /opt/pilotlight where it is when it is there", () => {
     const storageUri = "file:///opt/pilotlight/examples/iris/model";
     const inImage = { ...facts, fileExists: () => true };

@@ -14,6 +14,7 @@ import { isOfKServe, KSERVE_MIN_REPLICAS } from "../../api/kserve.ts";
 import { ACCELERATORS } from "../../desired/accelerators.ts";
 import { isRefusal } from "../../desired/refusal.ts";
 import { modelNeeds } from "../../desired/predictor.ts";
+import { modelEnvironment } from "../../desired/predictor-env.ts";
 import { selectRuntime } from "../../desired/runtimes.ts";
 import { builtIns } from "../../runtimes.ts";
 import { NOMINAL_ROOT } from "../installation.ts";
@@ -106,7 +107,7 @@ export function planService(isvc: InferenceService, facts: Facts): Planned {
       namespace: isvc.metadata.namespace ?? "default",
       modelName: isvc.metadata.name,
       storageUri: storage.uri,
-      env: { ...threads(model), ...taskOf(model), ...env.values },
+      env: { ...threads(model), ...modelEnvironment(predictor, isvc.metadata), ...env.values },
       args: model.args ?? [],
       scale: {
         ...planTarget(isvc),
@@ -303,10 +304,6 @@ function threads(model: ModelSpec): Readonly<Record<string, string>> {
   }
   const cpus = Number(match[1]) / (match[2] === "m" ? 1000 : 1);
   return { INTRA_OP_NUM_THREADS: String(Math.max(1, Math.ceil(cpus))) };
-}
-
-function taskOf({ task }: ModelSpec): Readonly<Record<string, string>> {
-  return task === undefined ? {} : { MODEL_TASK: task };
 }
 
 function deviceNotices(model: ModelSpec, accelerator: Accelerator | undefined): string[] {
