@@ -64,6 +64,13 @@ export type Place = NonNullable<PredictorSpec["storageUris"]>[number];
 export function placesMount(places: readonly Place[], path: string): ModelMount | Refusal {
   const downloads = places.filter(({ uri }) => parseClaim(uri) === undefined);
   const folders = places.map(folderOf);
+  const odd = folders.findIndex((folder) => folder.split("/").includes(".."));
+  if (odd >= 0) {
+    return {
+      reason: "InvalidSpec",
+      message: `${path}[${odd}].mountPath must not contain '..'`,
+    };
+  }
   if (downloads.length > 1) {
     return {
       reason: "FieldNotSupported",
@@ -86,8 +93,9 @@ export function placesMount(places: readonly Place[], path: string): ModelMount 
   );
 }
 
+/** Without slashes at its end, so that the same folder has one name. */
 function folderOf({ mountPath = MODEL_DIR }: Place): string {
-  return mountPath;
+  return mountPath.replace(/(.)\/+$/, "$1");
 }
 
 /** A further volume, which says nothing about where the model is. */

@@ -310,6 +310,8 @@ export const RULE_ROWS: readonly RuleRow[] = [
     "file://host/path",
     "/models/a b",
     "s3://bucket/a\nb",
+    "s3://bucket/a\tb",
+    "s3://bucket/a\u0000b",
   ].map((uri) => ({
     predictor: withUri(uri),
     refusal: URI,
