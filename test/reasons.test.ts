@@ -1,7 +1,7 @@
 /** Every reason that the controller can give is explained in the documentation. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "mocha";
 import { parse } from "yaml";
@@ -9,6 +9,7 @@ import { parse } from "yaml";
 interface Schema {
   readonly type?: string;
   readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
 }
 
 interface Definition {
@@ -48,9 +49,7 @@ describe("the reasons", () => {
   });
 
   it("and so are the fields of a predictor and of a model", () => {
-    const text = readFileSync(join(root, "crds/inferenceservice.yaml"), "utf8");
-    const crd = parse(text, { maxAliasCount: -1 }) as Definition;
-    const schema = crd.spec.versions[0]?.schema.openAPIV3Schema;
+    const schema = schemaOf("inferenceservice");
     const predictor = schema?.properties?.["spec"]?.properties?.["predictor"];
     const docs = readFileSync(join(root, "docs/api/inferenceservice.md"), "utf8");
     const missing = [predictor, predictor?.properties?.["model"]].flatMap((part) =>
@@ -62,4 +61,52 @@ describe("the reasons", () => {
     );
     assert.deepEqual(missing, []);
   });
+
+  it("and so are all fields of a status, and of a repository of models", () => {
+    const { spec, status } = schemaOf("inferenceservice")?.properties ?? {};
+    const model = spec?.properties?.["predictor"]?.properties?.["model"];
+    const docs = readFileSync(join(root, "docs/api/inferenceservice.md"), "utf8");
+    const names = [...namesIn(status), ...namesIn(model?.properties?.["repository"])];
+    assert.ok(names.length > 60, `${names.length} fields`);
+    const missing = names.filter((name) => !new RegExp(`\\b${name}\\b`).test(docs));
+    assert.deepEqual([...new Set(missing)], []);
+  });
+
+  it("and so are the fields of a runtime and of its containers", () => {
+    const spec = schemaOf("servingruntime")?.properties?.["spec"];
+    const container = spec?.properties?.["containers"]?.items;
+    const docs = readFileSync(join(root, "docs/api/servingruntime.md"), "utf8");
+    const missing = [spec, container].flatMap((part) =>
+      Object.keys(part?.properties ?? {}).filter((name) => !new RegExp(`\\b${name}\\b`).test(docs)),
+    );
+    assert.deepEqual(missing, []);
+  });
+
+  it("and so are the conditions that golden cases write", () => {
+    const docs = readFileSync(join(root, "docs/api/inferenceservice.md"), "utf8");
+    const golden = join(root, "test/golden");
+    const types = readdirSync(golden).flatMap((name) => {
+      const text = readFileSync(join(golden, name, "want.yaml"), "utf8");
+      const { status } = parse(text) as { status: { conditions: readonly { type: string }[] } };
+      return status.conditions.map(({ type }) => type);
+    });
+    const missing = [...new Set(types)].filter((type) => !docs.includes(`\`${type}\``));
+    assert.deepEqual(missing, []);
+  });
 });
+
+/** The schema of a kind. */
+function schemaOf(kind: string): Schema | undefined {
+  const text = readFileSync(join(root, `crds/${kind}.yaml`), "utf8");
+  const crd = parse(text, { maxAliasCount: -1 }) as Definition;
+  return crd.spec.versions[0]?.schema.openAPIV3Schema;
+}
+
+/** Names of all fields below `schema`. */
+function namesIn(schema: Schema | undefined): readonly string[] {
+  const below = Object.entries(schema?.properties ?? {});
+  return [
+    ...below.flatMap(([name, inner]) => [name, ...namesIn(inner)]),
+    ...(schema?.items === undefined ? [] : namesIn(schema.items)),
+  ];
+}

@@ -626,7 +626,7 @@ export interface ModelSpec {
  */
 export interface ModelFormat {
   /**
-   * Name of the format: onnx.
+   * Name of the format, as runtimes list it: onnx, sklearn, tensorflow, …
    */
   readonly name: string
   /**

@@ -146,7 +146,7 @@ describe("Elector", () => {
     assert.equal(a.elector.mayWrite(), false);
   });
 
-  it("F13: one that was paused may not write from the first moment on, and has lost", async () => {
+  it("F13, F14: one that was paused, or stood still in work of its own, may not write from the first moment on, and has lost", async () => {
     const paused = new FakeClock();
     const a = await leader("a", paused);
     const b = candidate("b");
