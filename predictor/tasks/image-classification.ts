@@ -2,6 +2,7 @@
 import { invalid } from "../errors.ts";
 import type { JsonObject } from "../protocol/json.ts";
 import type { Bytes } from "../protocol/tensor.ts";
+import { Gate } from "./gate.ts";
 import { applyFunction, bestLabels, functions, labelsOf } from "./labels.ts";
 import type { ScoreFunction } from "./labels.ts";
 import { Parameters } from "./parameters.ts";
@@ -11,6 +12,9 @@ import type { Task, TaskFolder } from "./task.ts";
 import { floatsOf } from "./tensors.ts";
 import { outputOf } from "./text/graph.ts";
 
+/** A picture takes some hundred megabytes before it is the model's input: one at a time does. */
+const decoding = new Gate(1);
+
 export function imageClassification(folder: TaskFolder): Task {
   const input = folder.graphs.model?.inputs[0]?.name ?? "pixel_values";
   return {
@@ -19,8 +23,10 @@ export function imageClassification(folder: TaskFolder): Task {
       const topK = parameters.whole("top_k", 5, { min: 1, max: Number.MAX_SAFE_INTEGER });
       const asked = parameters.word("function_to_apply", functions, "default");
       parameters.refuseOthers();
-      const picture = await decodePicture(bytesOf(image ?? ""));
-      const pixels = preparePicture(picture, folder.preprocessor, input);
+      const pixels = await decoding.pass(async () => {
+        const picture = await decodePicture(bytesOf(image ?? ""));
+        return preparePicture(picture, folder.preprocessor, input);
+      });
       const logits = floatsOf(outputOf(await context.run("model", [pixels]), "logits"));
       const labels = labelsOf(folder.config, logits.length);
       const scores = applyFunction(functionOf(asked, folder.config, logits.length), logits);

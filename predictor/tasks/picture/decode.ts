@@ -9,13 +9,16 @@ import { invalid } from "../../errors.ts";
 import type { Bytes } from "../../protocol/tensor.ts";
 import type { Picture } from "./picture.ts";
 
-/** 64 megapixels: 256 MB as it's decoded. */
-const pixelsMax = 67_108_864;
+/** 25 megapixels, those of a good camera: 100 MB as it's decoded, and several times that meanwhile. */
+const pixelsMax = 25_000_000;
+
+/** Deflate makes no more of a byte. */
+const deflateFactorMax = 1032;
 
 type Decoded = {
   readonly width: number;
   readonly height: number;
-  readonly data: ArrayLike<number>;
+  readonly data: Uint8Array | Uint8ClampedArray;
 };
 type Decoder = { decode(bytes: Uint8Array, turn: boolean): Decoded | null };
 
@@ -28,6 +31,7 @@ export async function decodePicture(bytes: Bytes): Promise<Picture> {
   if (size.width * size.height > pixelsMax) {
     throw invalid(`the image has ${size.width}×${size.height} pixels, more than ${pixelsMax}`);
   }
+  if (kind === "png" && pngBytes(bytes, size) > bytes.byteLength * deflateFactorMax) throw broken();
   const decoded = kind === "jpeg" ? await decodeJpeg(bytes) : await decodePng(bytes);
   return withoutAlpha(decoded);
 }
@@ -48,6 +52,14 @@ function pngSize(bytes: Uint8Array): Size | undefined {
   if (bytes.byteLength < 24) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return { width: view.getUint32(16), height: view.getUint32(20) };
+}
+
+const channels: Readonly<Record<number, number>> = { 2: 3, 4: 2, 6: 4 };
+
+/** What its pixels take before they are packed. */
+function pngBytes(bytes: Uint8Array, { width, height }: Size): number {
+  const [depth = 0, colour = 0] = bytes.subarray(24);
+  return (width * height * depth * (channels[colour] ?? 1)) / 8;
 }
 
 /** From the frame's header, one of the markers C0 to CF but for three of them. */
@@ -102,13 +114,13 @@ async function decodePng(bytes: Bytes): Promise<Decoded> {
   }
 }
 
-/** Transparency is dropped, not blended: as Pillow converts to RGB. */
+/** Transparency is dropped, not blended: as Pillow converts to RGB. In place: memory is scarce. */
 function withoutAlpha({ width, height, data }: Decoded): Picture {
-  const pixels = new Uint8Array(width * height * 3);
-  for (let from = 0, to = 0; to < pixels.length; from += 4, to += 3) {
-    pixels[to] = data[from] ?? 0;
-    pixels[to + 1] = data[from + 1] ?? 0;
-    pixels[to + 2] = data[from + 2] ?? 0;
+  const pixels = width * height * 3;
+  for (let from = 0, to = 0; to < pixels; from += 4, to += 3) {
+    data[to] = data[from] ?? 0;
+    data[to + 1] = data[from + 1] ?? 0;
+    data[to + 2] = data[from + 2] ?? 0;
   }
-  return { width, height, data: pixels };
+  return { width, height, data: new Uint8Array(data.buffer, data.byteOffset, pixels) };
 }

@@ -7,7 +7,7 @@ import { importRuntime, openSession } from "../../executor/session.ts";
 import { fixtures } from "../testing/local-task.ts";
 import { TaskHost } from "./host.ts";
 
-describe("a question that no thread takes", () => {
+describe("questions to the thread of a task", () => {
   const waits = new Set<() => void>();
   let host: TaskHost;
   before(async () => {
@@ -33,12 +33,22 @@ describe("a question that no thread takes", () => {
   });
   after(async () => host.close());
 
-  it("is answered at once, and leaves neither a place taken nor a timer", async () => {
+  it("that it can't be given are answered at once, and leave no place taken, no timer", async () => {
     for (let time = 0; time < 3; time++) {
       const unclonable = { top_k: () => 1 };
       const { answered } = host.ask({ requests: [{ text: "a" }], parameters: unclonable });
       await assert.rejects(answered, { code: "failed", message: /can't be passed on/ });
     }
     assert.equal(waits.size, 0);
+  });
+
+  it("that were taken back end, whatever the thread was at: it has an ear for others", async () => {
+    for (let time = 0; time < 3; time++) {
+      const { answered, cancel } = host.ask({ requests: [{ text: "a" }], parameters: {} });
+      cancel();
+      await assert.rejects(answered, { code: "gone" });
+    }
+    // What would replace a thread that doesn't listen.
+    while (waits.size > 0) await new Promise((resolve) => setImmediate(resolve));
   });
 });

@@ -8,6 +8,7 @@ import type { MessagePort } from "node:worker_threads";
 import { messageOf, ServingError } from "../../errors.ts";
 import type { Tensor } from "../../protocol/tensor.ts";
 import { readTaskFolder } from "../folder.ts";
+import { Gate, mapSome } from "../gate.ts";
 import { makeTask } from "../make.ts";
 import type { TaskName } from "../names.ts";
 import { threadBytes } from "../../threads/memory.ts";
@@ -36,6 +37,8 @@ export function runTaskWorker(): void {
 class TaskWorker {
   readonly #port: MessagePort;
   readonly #calls = new Map<number, Waiting>();
+  /** Questions that somebody waits for. */
+  readonly #asked = new Set<number>();
   #nextCall = 1;
   #task: Task | undefined;
   #name: TaskName | undefined;
@@ -69,15 +72,16 @@ class TaskWorker {
 
   async #ask(asked: Extract<ToWorker, { type: "ask" }>): Promise<void> {
     const { id, requests, parameters, stream, tensors } = asked;
+    this.#asked.add(id);
     try {
       const task = this.#task;
       if (task === undefined) throw new Error("asked before it was loaded");
       const gate = new Gate(runsMax);
-      const answers = await Promise.all(
-        requests.map(async (request, index) =>
-          task.answer(request, parameters, this.#contextOf(id, index, { gate, stream })),
-        ),
+      // What is not asked yet is not prepared either: ten thousand pictures are no memory's size.
+      const answers = await mapSome(requests, runsMax, async (request, index) =>
+        task.answer(request, parameters, this.#contextOf(id, index, { gate, stream })),
       );
+      this.#asked.delete(id);
       this.#send({ type: "answered", id, ...this.#encode(answers, tensors) });
     } catch (error) {
       this.#cancel(id);
@@ -99,6 +103,8 @@ class TaskWorker {
       },
       run: async (graph, inputs, { give, carry = {} } = {}) =>
         how.gate.pass(async () => {
+          // Nobody on the other side would answer.
+          if (!this.#asked.has(id)) throw over();
           const call = this.#nextCall++;
           const { promise, resolve, reject } = Promise.withResolvers<readonly Tensor[]>();
           this.#calls.set(call, { id, resolve, reject });
@@ -118,38 +124,21 @@ class TaskWorker {
 
   /** Whatever the question waits for is over; what it computes ends at its next run. */
   #cancel(id: number): void {
+    this.#asked.delete(id);
     for (const [call, waiting] of this.#calls) {
       if (waiting.id !== id) continue;
       this.#calls.delete(call);
-      waiting.reject(new ServingError("gone", "the request is over"));
+      waiting.reject(over());
     }
   }
+}
+
+function over(): ServingError {
+  return new ServingError("gone", "the request is over");
 }
 
 function faultOf(error: unknown): Fault {
   if (error instanceof ServingError) return { code: error.code, message: error.message };
   const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { code: "failed", message: "an internal error", cause };
-}
-
-/** Lets so many through at a time, in the order in which they came. */
-class Gate {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(places: number) {
-    this.#free = places;
-  }
-
-  async pass<T>(action: () => Promise<T>): Promise<T> {
-    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#free--;
-    try {
-      return await action();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free++;
-      else next();
-    }
-  }
 }
