@@ -105,18 +105,20 @@ export function createMetrics(): Metrics {
 function defineModelMetrics(registry: Registry) {
   const triton = (name: string, help: string) =>
     new CounterFamily({ name: `nv_inference_${name}`, help, labelNames: modelLabels, registry });
-  const stage = (name: string) =>
+  const stage = (name: string, buckets = seconds) =>
     new HistogramFamily({
       name: `request_${name}_seconds`,
       help: `Time of a request's ${name}`,
       labelNames: ["model_name"],
-      buckets: seconds,
+      buckets,
       registry,
     });
   return {
     decode: stage("preprocess"),
     predict: stage("predict"),
     encode: stage("postprocess"),
+    // For dashboards that ask for it: nothing is explained here.
+    explain: stage("explain", []),
     // What the gate of a rollout reads (docs/runtime-contract.md).
     whole: new HistogramFamily({
       name: "pilotlight_request_seconds",
@@ -136,6 +138,8 @@ function defineModelMetrics(registry: Registry) {
     runs: triton("exec_count", "Runs of the model: batches"),
     requestUs: triton("request_duration_us", "Time of requests, queueing included"),
     queueUs: triton("queue_duration_us", "Time of requests in the queue"),
+    inputUs: triton("compute_input_duration_us", "Time of decoding requests"),
+    outputUs: triton("compute_output_duration_us", "Time of encoding answers"),
     runUs: triton("compute_infer_duration_us", "Time of the model's runs"),
     pending: new GaugeFamily({
       name: "nv_inference_pending_request_count",
@@ -194,6 +198,8 @@ function modelMetricsIn(registry: Registry): Metrics["forModel"] {
       all.batch.labels(of),
     ];
     const [queueUs, runUs] = [all.queueUs.labels(of), all.runUs.labels(of)];
+    const [inputUs, outputUs] = [all.inputUs.labels(of), all.outputUs.labels(of)];
+    all.explain.labels(ofName);
     const restarts = all.restarts.labels(of);
     const waiting = all.pending.labels(of);
     return {
@@ -203,6 +209,8 @@ function modelMetricsIn(registry: Registry): Metrics["forModel"] {
         decode.observe(decodeMs / 1000);
         predict.observe(predictMs / 1000);
         encode.observe(encodeMs / 1000);
+        inputUs.add(decodeMs * 1000);
+        outputUs.add(encodeMs * 1000);
         const totalMs = decodeMs + predictMs + encodeMs;
         duration.add(totalMs * 1000);
         whole.observe(totalMs / 1000);
