@@ -221,6 +221,18 @@ describe("what is hardly HTTP", () => {
       says: /^HTTP\/1\.1 400 .*\{"error":"bad request"\}$/s,
     },
     {
+      why: "garbage behind three requests, which have their answers first,",
+      bytes: `${`${head}Content-Length: ${text.length}\r\n\r\n${text}`.repeat(3)}\0\x01\r\n\r\n`,
+      says: /^(HTTP\/1\.1 200 [^]*?"model_name":"iris"[^]*?){3}HTTP\/1\.1 400 [^]*"bad request"\}$/,
+    },
+    {
+      why: "a broken body behind a request, which has its answer first,",
+      bytes:
+        `${head}Content-Length: ${text.length}\r\n\r\n${text}` +
+        `${head}Transfer-Encoding: chunked\r\n\r\nxyz\r\n`,
+      says: /^HTTP\/1\.1 200 [^]*HTTP\/1\.1 400 [^]*"bad request"\}$/,
+    },
+    {
       why: "a negative length",
       bytes: `${head}Content-Length: -1\r\n\r\n`,
       says: /^HTTP\/1\.1 400/,

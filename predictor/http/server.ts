@@ -188,12 +188,30 @@ const clientErrors: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
 };
 
-/** What isn't HTTP has no response object: the answer is written by hand, as JSON like the others. */
+/** Node's own note of the answer that the connection is at: not in its types. */
+type Answering = { readonly _httpMessage?: ServerResponse | null };
+
+const broken = new WeakSet<Socket>();
+
+/** Answers what isn't HTTP, after the requests that came before it on the same connection. */
 function answerClientError(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
     return;
   }
+  if (broken.has(socket)) return;
+  broken.add(socket);
+  const next = (): void => {
+    const { _httpMessage: before } = socket as Answering;
+    // An answer to a request whose own body is broken would be waited for in vain.
+    if (before?.req.complete === true) before.once("finish", next);
+    else if (socket.writable) refuse(error, socket);
+  };
+  next();
+}
+
+/** There is no response object: the answer is written by hand, as JSON like the others. */
+function refuse(error: Error & { code?: string }, socket: Socket): void {
   const status = clientErrors[error.code ?? ""] ?? "400 Bad Request";
   const body = JSON.stringify({ error: status.slice(4).toLowerCase() });
   socket.end(
