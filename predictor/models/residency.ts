@@ -4,15 +4,16 @@
  * what a process does not give back counts until the process is replaced.
  */
 import type { Clock } from "../batch/port.ts";
-import { ServingError } from "../errors.ts";
+import type { ServingError } from "../errors.ts";
 import { Host } from "../executor/host.ts";
-import type { LoadOptions, LoadedModel } from "../executor/messages.ts";
+import type { LoadOptions } from "../executor/messages.ts";
 import { ExecutorDied, ExecutorRefused } from "../executor/process.ts";
 import type { ChildEntry } from "../executor/process.ts";
 import { LoadFailed } from "../executor/supervisor.ts";
 import { selectVictim, selectWasteful, wasteOf } from "./eviction.ts";
 import type { HostMemory } from "./eviction.ts";
-import { Changed, NoRoom, estimateBytes, inMib } from "./unit.ts";
+import { Turns } from "./turns.ts";
+import { Changed, NoRoom, estimateBytes, inMib, sameSignature, tooLarge } from "./unit.ts";
 import type { Place, Unit } from "./unit.ts";
 
 export type ResidencyObserver = {
@@ -49,15 +50,17 @@ export class Residency {
   readonly #units = new Set<Unit>();
   /** Hosts of one model that ended a process before. */
   readonly #solo = new Set<Host>();
-  readonly #waiting = new Set<() => void>();
+  readonly #turns: Turns;
   /** Memory promised to loads that are under way. */
   readonly #promised = new Map<Unit, number>();
-  #admissions: Promise<unknown> = Promise.resolve();
   #uses = 0;
+  /** What a process without models takes. */
+  #measured = 0;
   #closed = false;
 
   constructor(options: ResidencyOptions) {
     this.#options = options;
+    this.#turns = new Turns(options.clock);
     // Its start takes longest, and the first model is on its way.
     this.#spawn();
   }
@@ -101,7 +104,7 @@ export class Residency {
     unit.pins--;
     // Its session was lost meanwhile: threads alone are of no use.
     if (unit.pins === 0 && !unit.placed) void unit.sleep();
-    for (const wake of this.#waiting) wake();
+    this.#turns.wake();
   }
 
   /** What a pinned unit takes has grown by companions: others leave if that is too much. */
@@ -111,7 +114,7 @@ export class Residency {
 
   /** Takes a unit out of memory for good, once nobody needs it. */
   async drop(unit: Unit): Promise<void> {
-    while (unit.pins > 0) await this.#change(Number.POSITIVE_INFINITY);
+    while (unit.pins > 0) await this.#turns.change(Number.POSITIVE_INFINITY);
     await this.#evict(unit);
     this.#units.delete(unit);
   }
@@ -152,7 +155,7 @@ export class Residency {
       unit.path = file.path;
     } finally {
       this.#promised.delete(unit);
-      for (const wake of this.#waiting) wake();
+      this.#turns.wake();
     }
     await this.#settle(unit);
   }
@@ -220,21 +223,58 @@ export class Residency {
   async #admit(unit: Unit, bytes: number): Promise<void> {
     const { budgetBytes, admissionMs, clock } = this.#options;
     if (bytes + this.#baseBytes() > budgetBytes) throw this.#tooLarge(unit, bytes);
-    await this.#inTurn(async () => {
-      const untilMs = clock.nowMs() + admissionMs;
-      while (this.usedBytes + bytes + this.#toSpawn(unit) > budgetBytes) {
-        if (await this.#makeRoom()) continue;
-        const leftMs = untilMs - clock.nowMs();
-        if (leftMs <= 0) {
-          throw new NoRoom(
-            `the model "${unit.name}" needs ${inMib(bytes)} of memory, and all models that are ` +
-              "loaded are in use; try again later",
-          );
-        }
-        await this.#change(leftMs);
+    const untilMs = clock.nowMs() + admissionMs;
+    for (;;) {
+      // In turn, or two would free the same bytes; others may fit into what one has to wait for.
+      if (this.#closed) throw new NoRoom("the models are on their way out");
+      const waiting = await this.#turns.inTurn(async () => this.#tryToAdmit(unit, bytes, untilMs));
+      if (waiting === undefined) return;
+      if (clock.nowMs() >= untilMs) {
+        throw new NoRoom(
+          `the model "${unit.name}" needs ${inMib(bytes)} of memory, and all models that are ` +
+            "loaded are in use; try again later",
+        );
       }
-      this.#promised.set(unit, bytes);
+      await waiting.change;
+    }
+  }
+
+  /** Promises the bytes, or gives what to wait for: the next change, watched for from now on. */
+  async #tryToAdmit(
+    unit: Unit,
+    bytes: number,
+    untilMs: number,
+  ): Promise<{ readonly change: Promise<void> } | undefined> {
+    const { budgetBytes, clock } = this.#options;
+    while (this.usedBytes + bytes + this.#toSpawn(unit) > budgetBytes) {
+      // Nobody leaves for one that would not fit all the same.
+      const hopeless = this.#heldBytes(unit) + bytes > budgetBytes;
+      if (hopeless || !(await this.#makeRoom())) {
+        return { change: this.#turns.change(Math.max(0, untilMs - clock.nowMs())) };
+      }
+    }
+    this.#promised.set(unit, bytes);
+    return undefined;
+  }
+
+  /** What stays when all leave that can, the process included that the unit needs; at least. */
+  #heldBytes(unit: Unit): number {
+    const pinned = [...this.#units].filter((each) => each.pins > 0);
+    const held = [...this.#hosts].map((host) => {
+      const of = pinned.filter((each) => each.place?.host === host);
+      const models = of.reduce((sum, each) => sum + (each.bytes ?? 0), 0);
+      // As measured it may be less than what the files hold.
+      return of.length === 0 ? 0 : Math.min(host.rssBytes, host.baseBytes + models);
     });
+    const needsHost = unit.solo || held.every((bytes) => bytes === 0);
+    const threads = pinned.filter((each) => each !== unit).map((each) => each.threadBytes);
+    const all = [
+      ...this.#promised.values(),
+      ...threads,
+      ...held,
+      needsHost ? this.#baseBytes() : 0,
+    ];
+    return all.reduce((sum, bytes) => sum + bytes, 0);
   }
 
   /** What a process costs that would have to be started for the unit. */
@@ -242,13 +282,9 @@ export class Residency {
     return unit.solo || this.#shared().length === 0 ? this.#baseBytes() : 0;
   }
 
-  #tooLarge(unit: Unit, bytes: number): ServingError {
-    const budget = inMib(this.#options.budgetBytes);
-    return new ServingError(
-      "failed",
-      `the model "${unit.name}" needs about ${inMib(bytes)} of memory besides the ` +
-        `${inMib(this.#baseBytes())} of its process; MODEL_MEMORY_BUDGET is ${budget}: raise it`,
-    );
+  #tooLarge({ name }: Unit, bytes: number): ServingError {
+    const { budgetBytes } = this.#options;
+    return tooLarge({ name, bytes, baseBytes: this.#baseBytes(), budgetBytes });
   }
 
   /** Takes one thing out of memory; false if everything is in use. */
@@ -275,7 +311,9 @@ export class Residency {
     const last = selectWasteful(hosts, wasteBytesMin);
     if (last !== undefined) return this.#recycle(last);
     const empty = hosts.find((each) => !each.pinned && each.modelBytes === 0);
-    return empty !== undefined && hosts.length > 1 && this.#recycle(empty.host);
+    if (empty === undefined) return false;
+    // The only one is replaced by another one: that frees no more than what it wastes.
+    return (hosts.length > 1 || wasteOf(empty) > 0) && this.#recycle(empty.host);
   }
 
   #recycle(host: Host): boolean {
@@ -323,8 +361,8 @@ export class Residency {
   }
 
   #baseBytes(): number {
-    const measured = [...this.#hosts].map((host) => host.baseBytes).filter((bytes) => bytes > 0);
-    return measured.length === 0 ? baseBytesGuess : Math.max(...measured);
+    for (const { baseBytes } of this.#hosts) this.#measured = Math.max(this.#measured, baseBytes);
+    return this.#measured || baseBytesGuess;
   }
 
   #spawn(): Host {
@@ -354,28 +392,6 @@ export class Residency {
         units.map((unit) => unit.name),
       );
     }
-    for (const wake of this.#waiting) wake();
+    this.#turns.wake();
   }
-
-  /** One at a time decides who leaves, or two would free the same bytes. */
-  async #inTurn<T>(task: () => Promise<T>): Promise<T> {
-    const turn = this.#admissions.then(task);
-    this.#admissions = turn.catch(() => {});
-    return turn;
-  }
-
-  /** Resolves at the next release or end of a process, or after so long. */
-  async #change(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiting.add(resolve);
-    const cancel =
-      ms === Number.POSITIVE_INFINITY ? () => {} : this.#options.clock.after(ms, resolve);
-    await promise;
-    cancel();
-    this.#waiting.delete(resolve);
-  }
-}
-
-function sameSignature(one: LoadedModel, other: LoadedModel): boolean {
-  return JSON.stringify(one.signature) === JSON.stringify(other.signature);
 }

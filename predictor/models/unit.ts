@@ -121,3 +121,24 @@ export function inMib(bytes: number): string {
 export function estimateBytes(fileBytes: number): number {
   return 2 * fileBytes;
 }
+
+/** The fault of a model that can never fit. */
+export function tooLarge(given: {
+  readonly name: string;
+  readonly bytes: number;
+  /** Of a process without any model. */
+  readonly baseBytes: number;
+  readonly budgetBytes: number;
+}): ServingError {
+  const [bytes, base, budget] = [given.bytes, given.baseBytes, given.budgetBytes].map(inMib);
+  return new ServingError(
+    "failed",
+    `the model "${given.name}" needs about ${bytes} of memory besides the ${base} of its ` +
+      `process; MODEL_MEMORY_BUDGET is ${budget}: raise it`,
+  );
+}
+
+/** Whether requests that were decoded for one fit the other. */
+export function sameSignature(one: LoadedModel, other: LoadedModel): boolean {
+  return JSON.stringify(one.signature) === JSON.stringify(other.signature);
+}
