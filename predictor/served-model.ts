@@ -221,6 +221,11 @@ export class ServedVersion {
     await this.#executor.close();
   }
 
+  /** It has been replaced, or its model is gone: what begins now is not for it. */
+  get retired(): boolean {
+    return this.#successor !== undefined;
+  }
+
   /** Answers what is in flight, then closes; a request that comes later is the successor's. */
   async retire(successor: ServedVersion | undefined): Promise<void> {
     this.#successor = successor ?? null;
@@ -243,9 +248,13 @@ export class ServedVersion {
     const successor = this.#successor ?? undefined;
     const same = successor !== undefined && signatures(successor) === signatures(this);
     if (same) return successor.submit(work);
-    const changed = new ServingError("not-ready", "the model has just changed, try again");
-    return { result: Promise.reject(changed), cancel: () => {} };
+    return { result: Promise.reject(justChanged()), cancel: () => {} };
   }
+}
+
+/** The fault of a request that was on its way to a version that is retired. */
+export function justChanged(): ServingError {
+  return new ServingError("not-ready", "the model has just changed, try again");
 }
 
 export type ServedModelParts = {

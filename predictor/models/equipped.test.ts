@@ -1,6 +1,8 @@
 /** Tasks and handlers in a repository of many models: they come and go with their models. */
 import assert from "node:assert/strict";
-import { copyFile, cp, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { copyFile, cp, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it } from "mocha";
 import { weightyModel } from "../../hack/models/weighty.ts";
@@ -262,6 +264,28 @@ describe("tasks and handlers of models that change, or whose files leave the dis
     while ((await version()) === 1);
     assert.equal(await version(), 2);
     while ((await threadsOf(predictor)) > 1);
+  });
+
+  it("do not come back for a request that was on its way to a model that has gone", async function () {
+    this.timeout(60_000);
+    await using repository = await makeRepository();
+    await repository.iris("going", named);
+    await repository.iris("staying");
+    await using predictor = await repository.serve({ STORAGE_POLL_SECONDS: "0.05" });
+    assert.equal((await predictor.post(predict("going"), flower)).status, 200);
+    const socket = connect(predictor.port, "127.0.0.1");
+    const body = JSON.stringify(flower);
+    const head = `POST ${predict("going")} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n`;
+    socket.write(`${head}Content-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n`);
+    await once(socket, "data"); // It is with the model now, but for its body.
+    await rm(join(repository.path, "going"), { recursive: true });
+    while ((await predictor.get("/v2/models/going")).status !== 404);
+    while ((await threadsOf(predictor)) > 0);
+    socket.write(body);
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    assert.match(answer.toString(), /^HTTP\/1\.1 503 [^]*has just changed, try again/);
+    assert.equal(await threadsOf(predictor), 0);
+    assert.equal(await predictor.metric("pilotlight_models_resident "), 0);
   });
 
   it("end with the model in a service of one, too", async function () {

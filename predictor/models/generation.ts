@@ -5,7 +5,7 @@ import type { Clock } from "../batch/port.ts";
 import { ServingError } from "../errors.ts";
 import type { LoadedModel } from "../executor/messages.ts";
 import type { ModelVersion } from "../repository/read-folder.ts";
-import { ServedModel } from "../served-model.ts";
+import { justChanged, ServedModel } from "../served-model.ts";
 import type { Executor, ServedVersion, VersionPresence } from "../served-model.ts";
 import { folderBytes } from "./folder-bytes.ts";
 import { faultOfLoad } from "./faults.ts";
@@ -125,7 +125,11 @@ async function openUnit(
   const units = [unit];
   // Until it is whole, its graph must not leave again.
   await residency.acquire(unit);
-  const hold = async (): Promise<() => void> => holdAll(parts, units);
+  const hold = async (): Promise<() => void> => {
+    // It would come back into memory for good.
+    if (served.retired) throw justChanged();
+    return holdAll(parts, units);
+  };
   try {
     const presence: VersionPresence = {
       hold,
