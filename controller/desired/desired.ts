@@ -13,6 +13,7 @@ import { checkAutoscaling, unknownAutoscaling } from "./autoscaling-values.ts";
 import { componentService, type ComponentRequest } from "./component.ts";
 import type { PredictorDefaults } from "./container.ts";
 import { customRequest } from "./custom.ts";
+import { duplicateFault } from "./duplicates.ts";
 import { effective, type Effective } from "./effective.ts";
 import { deviceFault } from "./extended-resources.ts";
 import type { ClusterFacts } from "./facts.ts";
@@ -83,7 +84,10 @@ export function desired(given: DesiredInput): Desired | Refusal {
       tags: shares(isvc, request.component) ? [TAG_PREVIOUS] : [],
     });
     const refusal =
-      checkAutoscaling(annotations, at) ?? deviceFault(request.component, service) ?? found.refusal;
+      checkAutoscaling(annotations, at) ??
+      deviceFault(request.component, service) ??
+      duplicateFault(request.component, service) ??
+      found.refusal;
     if (refusal !== undefined) {
       return refusal;
     }

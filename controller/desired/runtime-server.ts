@@ -69,10 +69,34 @@ function ownServer({ isvc, model, pin, defaults }: ServerInput): Server | Refusa
     mount,
     defaults: { ...defaults, image: withVersion(image, model.runtimeVersion) },
   });
-  const containers = collocated(isvc, withModelFields(container, model));
+  const server = withModelFields(container, model);
+  const volumes = stillMounted(mount, server);
+  if (isRefusal(volumes)) {
+    return volumes;
+  }
+  const containers = collocated(isvc, server);
   return isRefusal(containers)
     ? containers
-    : { pod: modelPod(isvc.spec.predictor, { containers, volumes: mount.volumes }) };
+    : { pod: modelPod(isvc.spec.predictor, { containers, volumes }) };
+}
+
+/**
+ * The volumes of `mount` that `server` mounts. Where the user mounts a volume of his own in the
+ * place of the one that takes the download, that is where it goes, a shared file system for
+ * instance; what has its content already cannot be replaced.
+ */
+function stillMounted(
+  { volumes, mounts }: ModelMount,
+  server: KnativeServiceContainer,
+): ModelMount["volumes"] | Refusal {
+  const names = new Set(server.volumeMounts?.map(({ name }) => name));
+  const lost = volumes.find(({ name, emptyDir }) => emptyDir === undefined && !names.has(name));
+  return lost === undefined
+    ? volumes.filter(({ name }) => names.has(name))
+    : {
+        reason: "InvalidSpec",
+        message: `spec.predictor.model.volumeMounts must not have mountPath ${mounts.find(({ name }) => name === lost.name)?.mountPath}: the claim of the storageUri, or the storage secret, is mounted there`,
+      };
 }
 
 function placeOf({ storageUris }: PredictorSpec, model: ModelContainer): ModelMount | Refusal {
@@ -132,7 +156,8 @@ function othersServer(input: ServerInput): Server | Refusal {
       message: `the runtime ${runtime.name} names no image for its container ${main.name}; name one there or in spec.predictor.model.image`,
     };
   }
-  const { mount, initContainers } = fetched(input);
+  const { volumeMounts: mounts } = expanded.value.server;
+  const { mount, initContainers } = fetched({ ...input, mounts });
   return {
     pod: modelPod(isvc.spec.predictor, {
       containers: [mounted(expanded.value.server, mount), ...expanded.value.others],
@@ -213,6 +238,8 @@ type Env = NonNullable<KnativeServiceContainer["env"]>;
 interface FetchInput {
   readonly isvc: InferenceService;
   readonly model: Pick<ModelContainer, "storageUri" | "env">;
+  /** What the server mounts by the user's word. */
+  readonly mounts: KnativeServiceContainer["volumeMounts"];
   readonly pin: Pick<Pin, "fetcher">;
   readonly defaults: PredictorDefaults;
 }
@@ -236,6 +263,7 @@ export function withStorageUri(
   const { mount, initContainers } = fetched({
     isvc,
     model: { storageUri, env: keys },
+    mounts: server.volumeMounts,
     pin: { fetcher: defaults.image },
     defaults,
   });
@@ -257,7 +285,7 @@ interface Fetched {
 }
 
 /** A claim is mounted where the server looks; everything else is put there before it starts. */
-function fetched({ isvc, model, pin, defaults }: FetchInput): Fetched {
+function fetched({ isvc, model, mounts = [], pin, defaults }: FetchInput): Fetched {
   const { storageUri } = model;
   const direct = modelMount(storageUri);
   const isMounted = direct.volumes.some(({ emptyDir }) => emptyDir === undefined);
@@ -265,15 +293,22 @@ function fetched({ isvc, model, pin, defaults }: FetchInput): Fetched {
     return { mount: { ...direct, env: {} }, initContainers: [] };
   }
   const keys = credentials(isvc);
-  const writable = { name: VOLUME, mountPath: MODEL_DIR };
+  // A volume of the user's own there takes the model, a shared file system for instance.
+  const stated = mounts.find(({ mountPath }) => mountPath === MODEL_DIR);
+  const { name = VOLUME, subPath } = stated ?? {};
+  const writable = {
+    name,
+    mountPath: MODEL_DIR,
+    ...(subPath === undefined ? {} : { subPath }),
+  };
   const own = (model.env ?? []).filter(({ name }) => STORAGE_VARIABLE.test(name));
   const variables = { STORAGE_URI: storageUri, MODEL_DIR, ...keys.env };
   const { imagePullPolicy } = defaults;
   return {
     mount: {
       env: {},
-      volumes: [{ name: VOLUME, emptyDir: {} }, ...keys.volumes],
-      mounts: [{ ...writable, readOnly: true }],
+      volumes: [...(stated === undefined ? [{ name: VOLUME, emptyDir: {} }] : []), ...keys.volumes],
+      mounts: stated === undefined ? [{ ...writable, readOnly: true }] : [],
     },
     initContainers: [
       {
