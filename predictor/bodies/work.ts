@@ -5,7 +5,7 @@
 import { decodeTaskBody } from "../tasks/bodies.ts";
 import type { TaskBody } from "../tasks/bodies.ts";
 import type { TaskName } from "../tasks/names.ts";
-import { taskShapes } from "../tasks/signatures.ts";
+import { meansTask, taskShapes } from "../tasks/signatures.ts";
 import { decodeEvent, isStructured, protocolOf } from "../protocol/cloudevents.ts";
 import type { CloudEvent } from "../protocol/cloudevents.ts";
 import { decodeGenerate } from "../protocol/generate.ts";
@@ -59,9 +59,8 @@ export type Made = {
 export type Kind = keyof Given;
 
 /** Whether inputs of these names are the task's; else they are meant for the graph. */
-export function meansTask({ graph, task }: Signatures, names: readonly string[]): boolean {
-  if (task === undefined) return false;
-  return names.length === 0 || !names.every((name) => graph.inputs.some((it) => it.name === name));
+export function isForTask({ graph, task }: Signatures, names: readonly string[]): boolean {
+  return task !== undefined && meansTask(names, task, new Set(graph.inputs.map((it) => it.name)));
 }
 
 const works: { readonly [K in Kind]: (given: Given[K]) => Made[K] } = {
@@ -69,7 +68,7 @@ const works: { readonly [K in Kind]: (given: Given[K]) => Made[K] } = {
     const { graph, task } = signatures;
     if (task === undefined) return decodeInfer(body, graph, headerLength);
     const choice = (names: readonly string[]): Signature =>
-      meansTask(signatures, names) ? task : graph;
+      isForTask(signatures, names) ? task : graph;
     return decodeInfer(body, choice, headerLength);
   },
   predict: ({ body, signature }) => decodePredict(body, signature),

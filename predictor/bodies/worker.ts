@@ -6,7 +6,7 @@ import { taskParameters } from "../protocol/parameters.ts";
 import type { Bytes } from "../protocol/tensor.ts";
 import { memoryOf } from "./memory.ts";
 import type { FromBodies, ToBodies } from "./messages.ts";
-import { buffersOf, doWork, meansTask } from "./work.ts";
+import { buffersOf, doWork, isForTask } from "./work.ts";
 import type { Given, Kind, Made } from "./work.ts";
 
 /** Serves the other side until it ends the thread. */
@@ -54,7 +54,7 @@ function lean(made: Made["infer"], { signatures }: Given["infer"]): Made["infer"
   const { parameters, ...rest } = made;
   if (parameters === undefined) return made;
   const { priority, timeout } = parameters;
-  const forTask = meansTask(
+  const forTask = isForTask(
     signatures,
     made.inputs.map(({ name }) => name),
   );

@@ -63,7 +63,7 @@ describe("GET", () => {
     ["/v1/models/rose", 404, { error: 'there is no model "rose"' }],
     ["/v2/models/__proto__", 404, { error: 'there is no model "__proto__"' }],
     ["/v2/models/iris/versions/2", 404, { error: 'the model has no version "2"' }],
-    ["/v2/models", 404, { error: "there is nothing at this path" }],
+    ["/v2/models", 200, { models: ["iris"] }],
     ["/healthz", 404, { error: "there is nothing at this path" }],
   ];
   for (const [path, status, json] of rows) {
@@ -109,6 +109,13 @@ describe("POST", () => {
   it("infers by version, and by a path with a query", async () => {
     const versioned = await iris.post("/v2/models/iris/versions/1/infer", text);
     assert.deepEqual(versioned.json, (await iris.post(`${infer}?a=b`, text)).json);
+  });
+  it("predicts by a path whose colon is percent-encoded", async () => {
+    const body = { instances: [[5.1, 3.5, 1.4, 0.2]] };
+    for (const colon of ["%3A", "%3a"]) {
+      const { status, text: says } = await iris.post(`/v1/models/iris${colon}predict`, body);
+      assert.equal(status, 200, says);
+    }
   });
   it("predicts rows and columns", async () => {
     const rows = await iris.post(predict, {

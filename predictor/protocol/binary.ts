@@ -58,7 +58,7 @@ export class BinaryPart {
 export function binarySizeOf(input: JsonObject, where: string): number | undefined {
   const { parameters } = input;
   const size = isObject(parameters) ? parameters["binary_data_size"] : undefined;
-  if (size === undefined) return undefined;
+  if (size === undefined || size === null) return undefined;
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
     throw invalid(`${where}: binary_data_size is ${quote(size)}, no number of bytes`);
   }

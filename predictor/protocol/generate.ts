@@ -13,6 +13,8 @@ export type GenerateRequest = {
   /** Echoed in the answer; absent when the client gave none. */
   readonly id?: string;
   readonly text: string;
+  /** Whether the client asks for pieces: its path should say so, too. */
+  readonly stream: boolean;
   /** Which names are known, and their ranges, is the generator's to say. */
   readonly parameters: GenerateParameters;
 };
@@ -32,13 +34,17 @@ export type TextGenerator = (
 export function decodeGenerate(body: Uint8Array): GenerateRequest {
   const json = parseJson(body);
   if (!isObject(json)) throw invalid("the body is not a JSON object");
-  const { id, text_input: text, parameters = {}, ...others } = json;
-  if (id !== undefined && typeof id !== "string") throw invalid("id is not a string");
+  const { id, text_input: text, parameters, stream, ...others } = json;
+  if (id != null && typeof id !== "string") throw invalid("id is not a string");
   if (typeof text !== "string") throw invalid("text_input is not a string");
-  if (!isObject(parameters)) throw invalid("parameters is not an object");
+  if (parameters != null && !isObject(parameters)) throw invalid("parameters is not an object");
+  if (stream != null && typeof stream !== "boolean") {
+    throw invalid(`stream is ${quote(stream)}, neither true nor false`);
+  }
   // Clients of Triton's language models write their parameters beside the text as well.
   const given = scalars({ ...others, ...parameters });
-  return id === undefined ? { text, parameters: given } : { id, text, parameters: given };
+  const request = { text, parameters: given, stream: stream === true };
+  return id == null ? request : { ...request, id };
 }
 
 function scalars(values: JsonObject): GenerateParameters {

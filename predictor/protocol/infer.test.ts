@@ -5,6 +5,7 @@ import { ServingError } from "../errors.ts";
 import { datatypes, isDatatype } from "./datatypes.ts";
 import type { Datatype } from "./datatypes.ts";
 import { decodeInfer, encodeInfer } from "./infer.ts";
+import { schedulingOf } from "./parameters.ts";
 import { elementCount, packStrings, viewOf } from "./tensor.ts";
 import type { Bytes, Signature, Tensor } from "./tensor.ts";
 
@@ -362,5 +363,22 @@ describe("texts that a graph would not see whole", () => {
     assert.deepEqual(binary("a\0b", ofTask)?.data, Buffer.from(expected));
     const text = String.raw`a\u0000b`;
     assert.deepEqual(decodeInfer(Buffer.from(json(text)), ofTask).inputs[0]?.data, expected);
+  });
+});
+
+describe("null", () => {
+  it("is absent, wherever something may be absent", () => {
+    const flag = { binary_data_output: null, priority: null, timeout: null };
+    const nulls = {
+      id: null,
+      parameters: flag,
+      inputs: [{ ...x, parameters: { binary_data_size: null } }],
+      outputs: [{ name: "y", parameters: { binary_data: null } }],
+    };
+    const decoded = decodeInfer(Buffer.from(JSON.stringify(nulls)), signature);
+    const { parameters, ...rest } = decoded;
+    const plain = { inputs: [x], outputs: [{ name: "y" }] };
+    assert.deepEqual(rest, decodeInfer(Buffer.from(JSON.stringify(plain)), signature));
+    assert.deepEqual(schedulingOf(parameters), {});
   });
 });

@@ -61,7 +61,7 @@ function requestOf(
 ): InferRequest {
   if (!isObject(json)) throw invalid("the body is not a JSON object");
   const signature = typeof choice === "function" ? choice(namesOf(json["inputs"])) : choice;
-  const { id } = json;
+  const id = json["id"] ?? undefined;
   if (id !== undefined && typeof id !== "string") throw invalid("id is not a string");
   if (id !== undefined && id.length > idLengthMax) {
     throw invalid(`id is longer than ${idLengthMax} characters`);
@@ -216,7 +216,7 @@ function flagOf(
   name: string,
   where: string,
 ): boolean | undefined {
-  const value = parameters?.[name];
+  const value = parameters?.[name] ?? undefined;
   if (value === undefined || typeof value === "boolean") return value;
   throw invalid(`${where}: ${name} is ${quote(value)}, neither true nor false`);
 }

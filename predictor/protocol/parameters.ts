@@ -26,7 +26,7 @@ export function schedulingOf(parameters: JsonObject | undefined): Scheduling {
 }
 
 function wholeOf(parameters: JsonObject, name: string): number | undefined {
-  const value = parameters[name];
+  const value = parameters[name] ?? undefined;
   if (value === undefined) return undefined;
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
   throw invalid(`parameter ${name} is ${quote(value)}, no whole number`);

@@ -48,6 +48,10 @@ describe("KServe v1 requests", () => {
       const body = Buffer.from(`{"inputs":{"a":[${bad}],"b":["x"]}}`);
       assert.throws(() => decodePredict(body, two), { code: "invalid", message: /no INT64/ });
     }
+    const nulls = Buffer.from(
+      '{"signature_name":null,"instances":null,"inputs":{"a":[1],"b":["x"]}}',
+    );
+    assert.equal(decodePredict(nulls, two).rows, undefined);
     const named = decodePredict(Buffer.from('{"inputs":{"a":[9007199254740993],"b":["x"]}}'), two);
     assert.equal(named.rows, undefined);
     assert.equal(viewOf(named.inputs[0] ?? assert.fail())[0], 2n ** 53n + 1n);

@@ -23,7 +23,9 @@ export function decodePredict(body: Uint8Array, signature: Signature): PredictRe
 
 function requestOf(json: unknown, signature: Signature): PredictRequest {
   if (!isObject(json)) throw invalid("the body is not a JSON object");
-  const { instances, inputs, signature_name: signatureName } = json;
+  const [instances, inputs, signatureName] = ["instances", "inputs", "signature_name"].map(
+    (name) => json[name] ?? undefined,
+  );
   // An ONNX model has one signature, whatever a TensorFlow client calls it.
   if (signatureName !== undefined && typeof signatureName !== "string") {
     throw invalid("signature_name is not a string");

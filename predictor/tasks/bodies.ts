@@ -31,7 +31,11 @@ export function decodeTaskBody(
 ): TaskBody | undefined {
   const json = parseJson(body);
   if (!isObject(json)) throw invalid("the body is not a JSON object");
-  const { instances, inputs, parameters = {} } = json;
+  const { instances, inputs, parameters } = {
+    instances: json["instances"] ?? undefined,
+    inputs: json["inputs"] ?? undefined,
+    parameters: json["parameters"] ?? {},
+  };
   if (!isObject(parameters)) throw invalid("parameters is not an object");
   if (instances !== undefined && inputs !== undefined) {
     throw invalid("the body has both instances and inputs");

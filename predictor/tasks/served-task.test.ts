@@ -120,6 +120,20 @@ describe("a model with a task", () => {
     ]);
   });
 
+  it("takes null for absent", async () => {
+    const body = { instances: null, inputs: first?.inputs, parameters: null };
+    const { status, text } = await qa.post(predict, body);
+    assert.equal(status, 200, text);
+  });
+
+  it("says which of the graph's own inputs it doesn't know", async () => {
+    const ids = { name: "input_ids", datatype: "INT64", shape: [1, 1], data: [2] };
+    const { text } = await qa.post(infer, { inputs: [ids, { ...ids, name: "attn" }] });
+    assert.match(text, /no input \\"attn\\"; it has \[\\"input_ids/);
+    const mixed = await qa.post(infer, { inputs: [ids, column("question", "a")] });
+    assert.match(mixed.text, /no input \\"input_ids\\"; it has \[\\"question/);
+  });
+
   const refusals: { why: string; body: object; says: RegExp }[] = [
     { why: "no context", body: { instances: [{ question: "a" }] }, says: /no "context"/ },
     { why: "a number", body: { instances: [3] }, says: /a request is 3, not an object/ },
@@ -256,6 +270,10 @@ describe("the other tasks", () => {
     }[];
     const parameters = { max_new_tokens: 12 };
     const body = { instances: [{ text: row?.inputs }], parameters };
+    const named = { text_input: row?.inputs, max_tokens: 12, temperature: 0, do_sample: true };
+    const whole = await predictor.post("/v2/models/m/generate", named);
+    const { text_output: output } = whole.json as { text_output: string };
+    assert.equal(`${row?.inputs}${output}`, row?.answer[0].generated_text, whole.text);
     const { json, text } = await predictor.post(predict, body);
     assert.deepEqual(json, { predictions: row?.answer }, text);
     const asked = { text_input: row?.inputs, parameters };

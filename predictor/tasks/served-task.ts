@@ -14,7 +14,7 @@ import { encodeTaskBody, requestsOf } from "./bodies.ts";
 import type { TaskBody } from "./bodies.ts";
 import { selectGraphs, selectTask, TaskLoadFailed } from "./folder.ts";
 import type { TaskName } from "./names.ts";
-import { signatureOf, taskShapes } from "./signatures.ts";
+import { meansTask, signatureOf, taskShapes } from "./signatures.ts";
 import type { GraphName } from "./task.ts";
 import { TaskHost } from "./worker/host.ts";
 import type { GraphPort, TaskHostOptions } from "./worker/host.ts";
@@ -103,7 +103,7 @@ export class ServedTask {
 
   /** Whether inputs of these names are the task's; else they are meant for the graph. */
   takes(names: readonly string[]): boolean {
-    return names.length === 0 || !names.every((name) => this.rawNames.has(name));
+    return meansTask(names, this.signature, this.rawNames);
   }
 
   /** Tensors in, tensors out: a task in the v2 protocol. */

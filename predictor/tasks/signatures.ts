@@ -97,6 +97,19 @@ export function signatureOf(task: TaskName): Signature {
   };
 }
 
+/**
+ * Whether inputs of these names are a task's; else they are meant for the graph, whose own names are
+ * `rawNames`. One name of the task's says so, or none of the graph's.
+ */
+export function meansTask(
+  names: readonly string[],
+  { inputs }: Signature,
+  rawNames: ReadonlySet<string>,
+): boolean {
+  if (inputs.some(({ name }) => names.includes(name))) return true;
+  return !names.some((name) => rawNames.has(name));
+}
+
 /** Answers as the tensors that were asked for. Throws ServingError `invalid` where rows differ. */
 export function encodeAnswers(
   task: TaskName,

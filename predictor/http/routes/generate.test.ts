@@ -32,6 +32,7 @@ let stopped = Promise.withResolvers<void>();
 
 /** Says each word of its text; "fail" fails there; "ever" goes on until it's told to stop. */
 const words: TextGenerator = async function* words({ text, parameters }, signal) {
+  if ("stream" in parameters) throw invalid("stream is no task's");
   if (parameters["temperature"] === 9) throw invalid("temperature is 9: at most 2");
   try {
     for (const word of text.split(" ")) {
@@ -89,6 +90,18 @@ describe("generate", () => {
   it("answers with the whole text and the id", async () => {
     const { status, text } = await post("/generate", { id: "7", text_input: "to be" });
     assert.deepEqual([status, JSON.parse(text)], [200, { id: "7", ...head, text_output: "tobe" }]);
+  });
+  it("takes what clients of Triton's language models send", async () => {
+    const given = { stream: false, parameters: null, id: null };
+    const { status, text } = await post("/generate", { text_input: "to be", ...given });
+    assert.deepEqual([status, JSON.parse(text)], [200, { ...head, text_output: "tobe" }]);
+    const streamed = await post("/generate_stream", { text_input: "a", stream: true });
+    assert.equal(streamed.status, 200, streamed.text);
+  });
+  it("says where a stream is to be had", async () => {
+    const { status, text } = await post("/generate", { text_input: "a", stream: true });
+    assert.equal(status, 400);
+    assert.match(text, /stream is true: send the request to …\/generate_stream/);
   });
   const rows: { why: string; path?: string; body: object; says: RegExp }[] = [
     { why: "no text", body: {}, says: /text_input is not a string/ },

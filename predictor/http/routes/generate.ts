@@ -52,6 +52,9 @@ async function generate(
     const generator = generatorOf(version, model.name);
     const bodies = options.bodies ?? inlineBodies;
     const asked = await bodies.do("generate", { body }, () => response.destroyed);
+    if (asked.stream && send === sendWhole) {
+      throw invalid("stream is true: send the request to …/generate_stream");
+    }
     const head = { modelName: model.name, modelVersion: version.version, id: asked.id };
     const pieces = generator(asked, left.signal);
     await send({ response, pieces, encode: (text) => encodeGenerated({ ...head, text }) });

@@ -9,8 +9,9 @@ import type { Answer, AppOptions, Serve } from "./route.ts";
 export function addInferenceRoutes(serve: Serve, options: AppOptions): void {
   const infer = inferenceBy(options, "v2");
   for (const path of modelPaths("/infer")) serve(path, { post: infer });
-  serve(/^\/v1\/models\/(?<model>[^/]+):predict$/, { post: inferenceBy(options, "v1") });
-  serve(/^\/v1\/models\/(?<model>[^/]+):explain$/, {
+  // Some clients encode the colon.
+  serve(/^\/v1\/models\/(?<model>[^/]+)(?::|%3[Aa])predict$/, { post: inferenceBy(options, "v1") });
+  serve(/^\/v1\/models\/(?<model>[^/]+)(?::|%3[Aa])explain$/, {
     post: async (request) => {
       const { name } = await options.service.modelNamed(modelNameOf(request));
       throw new ServingError(

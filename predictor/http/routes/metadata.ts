@@ -4,7 +4,7 @@ import { sendJson } from "../answer.ts";
 import { modelNameOf, modelPaths, sendValue, versionOf } from "./route.ts";
 import type { AppOptions, Serve } from "./route.ts";
 
-/** Adds `/v2`, `/v2/models/M[/versions/V][/ready]`, `/v1/models` and `/v1/models/M`. */
+/** Adds `/v2`, `/v2/models`, `/v2/models/M[/versions/V][/ready]`, `/v1/models` and `/v1/models/M`. */
 export function addMetadataRoutes(serve: Serve, options: AppOptions): void {
   const { service, version, administered } = options;
   const metadata = serverMetadata(version, administered);
@@ -28,9 +28,13 @@ export function addMetadataRoutes(serve: Serve, options: AppOptions): void {
       },
     });
   }
-  serve("/v1/models", {
-    get: (_, response) => sendValue(response, { models: service.models().map(({ name }) => name) }),
-  });
+  // The latter is KServe's, too.
+  for (const path of ["/v1/models", "/v2/models"]) {
+    serve(path, {
+      get: (_, response) =>
+        sendValue(response, { models: service.models().map(({ name }) => name) }),
+    });
+  }
   serve("/v1/models/:model", {
     get: async (request, response) => {
       const model = await service.modelNamed(modelNameOf(request));

@@ -50,19 +50,12 @@ export function parseGeneration(
   const configured = fallback("max_new_tokens", -1);
   const byLength = length > 0 ? Math.max(1, length - promptTokens) : newTokensDefault;
   const options: GenerationOptions = {
-    newTokensMax: parameters.whole("max_new_tokens", configured > 0 ? configured : byLength, {
-      min: 1,
-      max: newTokensLimit,
-    }),
+    newTokensMax: newTokensOf(parameters, configured > 0 ? configured : byLength),
     newTokensMin: Math.max(
       parameters.whole("min_new_tokens", fallback("min_new_tokens", 0), count),
       parameters.whole("min_length", fallback("min_length", 0), count) - promptTokens,
     ),
-    doSample: parameters.boolean("do_sample", defaults["do_sample"] === true),
-    temperature: parameters.number("temperature", fallback("temperature", 1), {
-      min: 1e-4,
-      max: 1000,
-    }),
+    ...warmth(parameters, defaults["do_sample"] === true, fallback("temperature", 1)),
     topK: parameters.whole("top_k", fallback("top_k", 50), count),
     topP: parameters.number("top_p", fallback("top_p", 1), { min: 1e-6, max: 1 }),
     repetitionPenalty: parameters.number("repetition_penalty", fallback("repetition_penalty", 1), {
@@ -85,6 +78,25 @@ export function parseGeneration(
   parameters.refuseOthers();
   if (options.stop.includes("")) throw invalid("parameter stop holds an empty text");
   return options;
+}
+
+/** transformers' name, or that of Triton's clients. */
+function newTokensOf(parameters: Parameters, fallback: number): number {
+  const range = { min: 1, max: newTokensLimit };
+  const triton = parameters.whole("max_tokens", fallback, range);
+  return parameters.whole("max_new_tokens", triton, range);
+}
+
+/** A temperature of 0 is how others say that nothing is drawn. */
+function warmth(
+  parameters: Parameters,
+  sampled: boolean,
+  fallback: number,
+): Pick<Sampling, "doSample" | "temperature"> {
+  const doSample = parameters.boolean("do_sample", sampled);
+  const temperature = parameters.number("temperature", fallback, { min: 0, max: 1000 });
+  if (temperature === 0) return { doSample: false, temperature: 1 };
+  return { doSample, temperature: Math.max(1e-4, temperature) };
 }
 
 function seedOf(parameters: Parameters): number | undefined {
