@@ -27,6 +27,7 @@ import type { Message, MessageType } from "../protocol/protobuf.ts";
 import type { Bytes } from "../protocol/tensor.ts";
 import { guardStreams } from "./guard.ts";
 import type { StreamLimits } from "./guard.ts";
+import { healthDefinition, healthService } from "./health.ts";
 import { createHandlers } from "./service.ts";
 import type { Call, GrpcOptions, Handlers } from "./service.ts";
 
@@ -130,6 +131,10 @@ export class GrpcServer {
     this.#unguard = guardStreams(limits, (path) => path.endsWith(`/${streamingMethod}`));
     const handlers = this.#activity.watch(createHandlers(options));
     this.#server.addService(serviceDefinition(), implementation(handlers, options.onFault));
+    this.#server.addService(
+      healthDefinition,
+      healthService(() => options.service.ready),
+    );
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     this.#inject = (connection) => injector.injectConnection(connection);
   }
