@@ -215,6 +215,10 @@ def text_to_text(kept):
         decoder_start_token_id=tokenizer.pad_token_id,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
+        task_specific_params={
+            "summarization": {"prefix": "Summarize: ", "no_repeat_ngram_size": 2},
+            "translation_en_to_de": {"prefix": "English to German: ", "max_length": 14},
+        },
     )
     return T5ForConditionalGeneration(config).eval(), tokenizer
 

@@ -72,3 +72,13 @@ SOURCES = [
     ("Zürich 🦊 café", {"max_new_tokens": 10, "no_repeat_ngram_size": 2}),
     ("A pilot light burns nothing at zero.", {"max_new_tokens": 6, "min_new_tokens": 6}),
 ]
+
+LONG = [
+    ("The meeting took two hours, and nothing was decided.", {"max_new_tokens": 12}),
+    ("Water boils at one hundred degrees. " * 3, {"max_new_tokens": 16, "min_new_tokens": 16}),
+]
+
+FOREIGN = [
+    ("The house is small.", {}),
+    ("Zürich 🦊 café", {"max_new_tokens": 10, "repetition_penalty": 1.5}),
+]

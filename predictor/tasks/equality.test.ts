@@ -6,6 +6,7 @@ import { before, describe, it } from "mocha";
 import type { JsonObject } from "../protocol/json.ts";
 import { probabilities, penalized } from "./generation/sampling.ts";
 import type { Sampling } from "./generation/sampling.ts";
+import { taskNames } from "./names.ts";
 import type { TaskName } from "./names.ts";
 import type { Bytes } from "../protocol/tensor.ts";
 import { taskShapes } from "./signatures.ts";
@@ -42,22 +43,16 @@ function assertAlike(ours: unknown, theirs: unknown, where = "answer"): void {
   } else assert.equal(ours, theirs, where);
 }
 
-const perTask = [
-  ["question-answering", "model.onnx"],
-  ["text-classification", "model.onnx"],
-  ["token-classification", "model.onnx"],
-  ["fill-mask", "model.onnx"],
-  ["feature-extraction", "model.onnx"],
-  ["image-classification", "model.onnx"],
-  ["text-generation", "model.onnx"],
-  ["text2text-generation", "encoder_model.onnx"],
-] as const satisfies readonly (readonly [TaskName, string])[];
+/** Tasks of one model that its configuration tells apart. */
+const textToText = ["text2text-generation", "summarization", "translation"];
 
-for (const [name, file] of perTask) {
+for (const name of taskNames) {
+  const ofText = textToText.includes(name);
+  const model = ofText ? "text2text-generation/onnx/encoder_model.onnx" : `${name}/onnx/model.onnx`;
   describe(`${name} answers as Python's transformers`, () => {
     let local: LocalTask;
     before(async () => {
-      local = await openLocalTask(name, join(fixtures, name, "onnx", file));
+      local = await openLocalTask(name, join(fixtures, model));
     });
     const { cases } = read(name, "expected.json") as { cases: Case[] };
     for (const each of cases) {

@@ -24,7 +24,8 @@ export function textToText(folder: TaskFolder, tokenizer: TextTokenizer, name: T
   const { prefix } = defaults;
   return {
     answer: async ({ text }, given, context) => {
-      const options = parseGeneration(given, defaults, 0);
+      // transformers counts the token that the decoder starts with as one of the answer's.
+      const options = parseGeneration(given, defaults, 1);
       const whole = (typeof prefix === "string" ? prefix : "") + String(text);
       const encoding = await encodeWithin(tokenizer, {
         text: whole,

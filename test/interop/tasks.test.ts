@@ -9,8 +9,6 @@ import { ensureTasksPython, tasksPythonHindrance } from "../../hack/tasks/enviro
 import { taskNames } from "../../predictor/tasks/names.ts";
 import { fixtures } from "../../predictor/tasks/testing/local-task.ts";
 
-const made = taskNames.filter((name) => name !== "summarization" && name !== "translation");
-
 describe("the fixtures of tasks", () => {
   let folder = "";
   before(async function makeAnew() {
@@ -24,7 +22,7 @@ describe("the fixtures of tasks", () => {
   });
   after(async () => rm(folder, { recursive: true, force: true }));
 
-  for (const name of made) {
+  for (const name of taskNames) {
     it(`of ${name} are what transformers answers`, async () => {
       const read = async (where: string): Promise<unknown> =>
         rounded(JSON.parse(await readFile(join(where, name, "expected.json"), "utf8")));

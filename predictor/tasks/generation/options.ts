@@ -31,7 +31,7 @@ export function generationDefaults({ config, generation }: TaskFolder, task: str
   return { ...config, ...generation, ...own };
 }
 
-/** `promptTokens` count towards max_length where the answer continues the prompt. */
+/** `promptTokens` count towards max_length: a prompt that the answer continues, a start token. */
 export function parseGeneration(
   given: JsonObject,
   defaults: JsonObject,
