@@ -177,6 +177,8 @@ class Predictor {
     { port, startedAt }: { readonly port: number; readonly startedAt: number },
   ): Promise<void> {
     const [, model] = await Promise.all([this.#addRoutes(port), this.#resolve()]);
+    const { storagePollMs: intervalMs } = this.#config;
+    const seen = intervalMs === undefined ? "" : await this.#stateOf(model);
     const served = await this.#open(executors, model);
     this.#server.serve(served);
     this.#service.serve(new OneModel(served));
@@ -201,17 +203,21 @@ class Predictor {
       },
       "serving",
     );
-    const { storagePollMs: intervalMs } = this.#config;
-    if (intervalMs !== undefined) await this.#watch({ resolved: model, served }, intervalMs);
+    if (intervalMs !== undefined) await this.#watch({ seen, served }, intervalMs);
   }
 
-  async #watch(first: { resolved: Resolved; served: ServedModel }, intervalMs: number) {
+  async #stateOf(model: Resolved): Promise<string> {
+    const { stateOf } = await import("./models/watch-model.ts");
+    return stateOf(model);
+  }
+
+  async #watch(first: { seen: string; served: ServedModel }, intervalMs: number) {
     const { watchModel } = await import("./models/watch-model.ts");
     const { forgetOlder, resolveModel } = await import("./repository/repository.ts");
     const { environment } = this.#config;
     const { signal } = this.#loading;
     const storage = { ...this.#storageOptions(), keepOlder: true };
-    await watchModel(first, {
+    watchModel(first, {
       intervalMs,
       signal,
       resolve: async () => resolveModel(storage, environment, signal),

@@ -112,6 +112,35 @@ describe("a model that is replaced where it is kept", () => {
   });
 });
 
+describe("a model that is replaced while it is being loaded", () => {
+  it("is loaded anew when it is served", async function () {
+    this.timeout(60_000);
+    await using folder = await makeFolder();
+    const [path, gate] = [join(folder.path, "model.onnx"), join(folder.path, "gate")];
+    await writeFile(path, weightyModel(1024, 1));
+    // The last of what is loaded with a model: it takes as long as the test wants it to.
+    const handler = `
+      import { existsSync } from "node:fs";
+      export async function load({ log }) {
+        log("loading");
+        while (!existsSync(${JSON.stringify(gate)})) await new Promise(setImmediate);
+      }`;
+    await writeFile(join(folder.path, "handler.js"), handler);
+    await using predictor = new TestPredictor({
+      STORAGE_URI: folder.path,
+      MODEL_NAME: "m",
+      HANDLERS_ALLOWED: "true",
+      STORAGE_POLL_SECONDS: "0.05",
+    });
+    await predictor.logged("handler");
+    await writeFile(join(folder.path, ".next"), weightyModel(1024, 2));
+    await rename(join(folder.path, ".next"), path);
+    await writeFile(gate, "");
+    await predictor.logged("model replaced");
+    assert.equal(await answerOf(predictor, "m"), 6);
+  });
+});
+
 describe("a model that is removed where it is kept", () => {
   it("is not served, though it was being loaded when it was", async function () {
     this.timeout(60_000);

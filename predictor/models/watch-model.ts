@@ -22,12 +22,11 @@ export type WatchOptions = {
  * before the old one leaves, and requests in flight are answered by the old one. What can't be
  * fetched or loaded is reported, once per state, and the old one goes on serving.
  */
-export async function watchModel(
-  first: { readonly resolved: ResolvedModel; readonly served: ServedModel },
+export function watchModel(
+  first: { readonly seen: string; readonly served: ServedModel },
   options: WatchOptions,
-): Promise<void> {
-  let { served } = first;
-  let seen = await stateOf(first.resolved);
+): void {
+  let { seen, served } = first;
   const look = async (): Promise<void> => {
     const resolved = await options.resolve();
     const state = await stateOf(resolved);
@@ -43,7 +42,11 @@ export async function watchModel(
   poll(options.intervalMs, look, options);
 }
 
-async function stateOf({ versions }: ResolvedModel): Promise<string> {
+/**
+ * What tells a model's files from others in their place. To be asked before they are loaded: what
+ * changes under the load is then seen to have changed.
+ */
+export async function stateOf({ versions }: ResolvedModel): Promise<string> {
   const states = versions.map(async ({ version, path }) => {
     const { size, mtimeMs, ino } = await stat(path);
     return `${version} ${path} ${size} ${mtimeMs} ${ino}`;
