@@ -307,6 +307,27 @@ describe("tasks and handlers of models that change, or whose files leave the dis
     assert.equal((json as { by: string }).by, "m", why);
   });
 
+  it("leave no process behind that held another graph of a task", async function () {
+    this.timeout(60_000);
+    await using repository = await makeRepository();
+    await repository.task("m", "text2text-generation");
+    const folder = join(repository.path, "m", "onnx");
+    await using predictor = await TestPredictor.serving({
+      STORAGE_URI: join(repository.path, "m"),
+      STORAGE_POLL_SECONDS: "0.05",
+    });
+    const processes = predictor.executorPids().length;
+    assert(processes > 1, "each graph has a process of its own");
+    for (const name of await readdir(folder)) {
+      await copyFile(join(folder, name), join(folder, ".next"));
+      await rename(join(folder, ".next"), join(folder, name));
+    }
+    await predictor.logged("model replaced");
+    while (predictor.executorPids().length > processes) await predictor.get("/v2/health/live");
+    assert.equal(await threadsOf(predictor), 1);
+    assert.equal((await predictor.post(predict("m"), text)).status, 200);
+  });
+
   it("come from a new copy when a thread needs its files again", async function () {
     this.timeout(60_000);
     await using folder = await makeFolder();
