@@ -9,10 +9,10 @@ import type { InferenceService } from "../controller/api/inferenceservice.gen.ts
 import type { KubeObject } from "../controller/cluster.ts";
 import { readSchema } from "../controller/cli/input.ts";
 import { schemaFaults } from "../controller/cli/schema.ts";
-import { desired } from "../controller/desired/desired.ts";
+import { type Desired, desired } from "../controller/desired/desired.ts";
 import { clusterFacts } from "../controller/desired/facts.ts";
 import { type Node, shortage } from "../controller/desired/nodes.ts";
-import { isRefusal } from "../controller/desired/refusal.ts";
+import { isRefusal, type Refusal } from "../controller/desired/refusal.ts";
 import { builtIns } from "../controller/runtimes.ts";
 
 type Path = readonly (string | number)[];
@@ -74,7 +74,11 @@ const fields = {
   readinessProbe: { httpGet: { path: "/", port: 9000, httpHeaders: [{ name: "a", value: "b" }] } },
   startupProbe: { exec: { command: ["true"] } },
   securityContext: { capabilities: { add: ["SYS_NICE"] }, privileged: false },
-  volumeMounts: [{ name: "v", mountPath: "/v", mountPropagation: "None" }],
+  volumeMounts: [
+    { name: "v", mountPath: "/v", mountPropagation: "None" },
+    { name: "w", mountPath: "/w" },
+    { name: "x", mountPath: "/x" },
+  ],
 };
 const container = { name: "server", image: "example.com/server:1", ...fields };
 const first = { name: "first", image: "example.com/first:1", env: [{ name: "A", value: "x" }] };
@@ -114,6 +118,7 @@ const SPECS: Readonly<Record<string, object>> = {
   },
   "several places": {
     predictor: {
+      volumes: pod.volumes,
       storageUris: [{ uri: storageUri }, { uri: "pvc://c/d", mountPath: "/more" }],
       model: { modelFormat: { name: "onnx" } },
       containers: [{ ...container, name: "transformer-container" }],
@@ -130,8 +135,8 @@ const SPECS: Readonly<Record<string, object>> = {
         { name: "beside", image: "example.com/beside:1" },
       ],
     },
-    transformer: { ...pod, containers: [container], initContainers: [first] },
-    explainer: { containers: [container] },
+    transformer: { volumes: pod.volumes, containers: [container], initContainers: [first] },
+    explainer: { containers: [{ name: "explains", image: "example.com/explains:1" }] },
   },
 };
 
@@ -159,27 +164,32 @@ function replaced(value: unknown, path: Path, by: unknown): unknown {
 }
 
 /** Decides as the controller and `pilotlight check` do. */
-function decide(spec: object): void {
+function decide(spec: object): readonly (Desired | Refusal)[] {
   const isvc = {
     apiVersion: "pilotlight.dev/v1beta1",
     kind: "InferenceService",
     metadata: { name: "iris", namespace: "default", annotations: { a: "b" } },
     spec,
   } as unknown as InferenceService;
-  for (const facts of FACTS) {
+  return FACTS.map((facts) => {
     const found = desired({ isvc, facts, defaults, runtimes });
     for (const service of isRefusal(found) ? [] : Object.values(found.services)) {
       const template = service?.spec?.template?.spec;
       assert.ok(template === undefined || shortage(template, [NODE]).message !== "");
     }
-  }
+    return found;
+  });
 }
 
-describe("whatever the schema admits is decided", () => {
+describe("whatever the schema admits is decided", function () {
+  this.timeout(60_000);
+
   for (const [title, spec] of Object.entries(SPECS)) {
     it(title, () => {
       const specSchema = schema.properties?.["spec"] ?? {};
       assert.deepEqual(schemaFaults(specSchema, spec), [], "the example itself");
+      const [found] = decide(spec);
+      assert.ok(found !== undefined && !isRefusal(found), JSON.stringify(found));
       const thrown: string[] = [];
       for (const path of paths(spec)) {
         for (const odd of ODD) {

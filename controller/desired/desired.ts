@@ -13,12 +13,12 @@ import { checkAutoscaling, unknownAutoscaling } from "./autoscaling-values.ts";
 import { componentService, type ComponentRequest } from "./component.ts";
 import type { PredictorDefaults } from "./container.ts";
 import { customRequest } from "./custom.ts";
-import { duplicateFault } from "./duplicates.ts";
 import { effective, type Effective } from "./effective.ts";
 import { deviceFault } from "./extended-resources.ts";
 import type { ClusterFacts } from "./facts.ts";
 import { checkMetadata, idleAnnotations, isStopped } from "./metadata.ts";
 import { withoutNulls } from "./nulls.ts";
+import { nameFault } from "./pod-names.ts";
 import { predictorRequest } from "./predictor.ts";
 import { preflight } from "./preflight.ts";
 import { recreateForbidden } from "./recreate.ts";
@@ -86,7 +86,7 @@ export function desired(given: DesiredInput): Desired | Refusal {
     const refusal =
       checkAutoscaling(annotations, at) ??
       deviceFault(request.component, service) ??
-      duplicateFault(request.component, service) ??
+      nameFault(request.component, service) ??
       found.refusal;
     if (refusal !== undefined) {
       return refusal;
