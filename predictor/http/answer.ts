@@ -19,7 +19,7 @@ export const statuses: Readonly<Record<ServingErrorCode, number>> = {
   "timed-out": 504,
 };
 
-/** Seconds after which it's worth trying again. */
+/** Seconds after which it's worth trying again, where the fault doesn't know better. */
 const retryAfter: Partial<Record<ServingErrorCode, string>> = { overloaded: "1", "not-ready": "1" };
 
 /**
@@ -84,7 +84,10 @@ export function sendError(response: ServerResponse, error: ServingError): number
     response.destroy();
     return status;
   }
-  const after = retryAfter[error.code];
+  const after =
+    error.retryAfterMs === undefined
+      ? retryAfter[error.code]
+      : String(Math.max(1, Math.ceil(error.retryAfterMs / 1000)));
   if (after !== undefined) response.setHeader("retry-after", after);
   if (error.code === "too-large") discardRest(response.req);
   sendJson(response, status, JSON.stringify({ error: error.message }));
