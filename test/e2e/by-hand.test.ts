@@ -21,6 +21,8 @@ const EXAMPLE = join(ROOT, "examples/iris/isvc.yaml");
 const INFER = "/v2/models/iris/infer";
 const FIRST = "iris-predictor-00001";
 const SECOND = "iris-predictor-00002";
+/** A revision may have to start first, on a machine that has other work. */
+const PATIENCE_MS = 120_000;
 
 interface Prediction {
   readonly outputs: readonly { readonly name: string; readonly data: readonly number[] }[];
@@ -44,9 +46,12 @@ describe("by hand", () => {
   const assertAnswers = async (): Promise<void> =>
     assertIris(ok<Prediction>(await w.post(at, INFER, body)));
 
+  const until = <A>(what: string, probe: () => Promise<A | undefined>): Promise<A> =>
+    w.client.until(what, probe, PATIENCE_MS);
+
   /** Until `revision` has every request, by Knative's own word. */
   const untilServes = (revision: string): Promise<boolean> =>
-    w.client.until(`${revision} serves`, async () => {
+    until(`${revision} serves`, async () => {
       const found = await w.isvc(at.namespace, at.name);
       const traffic = found?.status?.components?.predictor?.traffic ?? [];
       const all = traffic.find(({ percent }) => percent === 100)?.revisionName;
@@ -173,12 +178,12 @@ describe("by hand", () => {
         [FIRST, "Superseded"],
       ],
     );
-    await w.client.until("its Knative Service and its revisions are gone", async () => {
+    await until("its Knative Service and its revisions are gone", async () => {
       const services = await w.client.list(KNATIVE_SERVICE, at.namespace);
       const left = services.length + (await w.revisions(at)).length;
       return left === 0 ? true : undefined;
     });
-    await w.client.until("its route is gone", async () => {
+    await until("its route is gone", async () => {
       // Without any route left Envoy does not listen at all.
       const answer = await w.post(at, INFER, body).catch(() => undefined);
       return answer === undefined || answer.status === 404 ? true : undefined;
