@@ -240,7 +240,15 @@ async function applyKnative({ kubectl }: TestCluster): Promise<void> {
     join(folder, "config/core/300-resources", `${kind}.yaml`),
   );
   await kubectl(["apply", "--server-side", ...crds.flatMap((path) => ["-f", path])]);
-  const resources = ["services.serving.knative.dev", "revisions.serving.knative.dev", "isvc"];
+  // All that the controller reads: of a definition that is new, the API server says for a moment
+  // that its storage is being initialized, and the controller complains, rightly.
+  const resources = [
+    "services.serving.knative.dev",
+    "revisions.serving.knative.dev",
+    "inferenceservices.pilotlight.dev",
+    "servingruntimes.pilotlight.dev",
+    "clusterservingruntimes.pilotlight.dev",
+  ];
   for (const resource of resources) {
     await waitFor(`${resource} is served`, () => kubectl(["get", resource, "-A"]), TIMEOUT);
   }
