@@ -45,6 +45,13 @@ const PACKAGES = {
 
 export type PackageGroup = keyof typeof PACKAGES;
 
+/** Others may be installing, and a mirror may say nothing for a while. */
+const APT_OPTIONS = [
+  "DPkg::Lock::Timeout=600",
+  "Acquire::Retries=5",
+  "Acquire::http::Timeout=30",
+  "Acquire::https::Timeout=30",
+].flatMap((option) => ["-o", option]);
 const POLICY = "/usr/sbin/policy-rc.d";
 const FORBID_START = "#!/bin/sh\n# Made by Pilotlight while it installs packages.\nexit 101\n";
 
@@ -87,7 +94,7 @@ async function missingOf(group: PackageGroup): Promise<Package[]> {
 
 async function install(packages: readonly Package[]): Promise<void> {
   const aptGet = async (...args: string[]): Promise<void> => {
-    await runCommand("apt-get", ["-qq", "-o", "DPkg::Lock::Timeout=600", ...args], {
+    await runCommand("apt-get", ["-qq", ...APT_OPTIONS, ...args], {
       env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
     });
   };
