@@ -18,7 +18,7 @@ FROM base AS controller
 COPY build/app/controller/ /
 # These keep its memory small; hack/bundle/programs.ts says why, and a test holds them equal.
 ENV MALLOC_ARENA_MAX=1
-ENTRYPOINT ["/opt/pilotlight/node", "--max-semi-space-size=2", "--heap-growing-percent=30", "/opt/pilotlight/controller.cjs"]
+ENTRYPOINT ["/opt/pilotlight/node", "--max-semi-space-size=2", "--heap-growing-percent=30", "--no-maglev", "/opt/pilotlight/controller.cjs"]
 
 # The last stage is what is built when no target is named.
 FROM base AS predictor
