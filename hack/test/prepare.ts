@@ -3,6 +3,7 @@
  * minutes on a fresh machine, and would count as a test's own time, which is limited.
  */
 import { ensureChromium } from "../browser/chromium.ts";
+import { ensurePackages } from "../cluster/packages.ts";
 import { ensureBinaries, ensureModuleSource } from "../go/build.ts";
 import { SERVING_VERSION } from "../go/modules.ts";
 import type { BinaryName } from "../go/modules.ts";
@@ -20,6 +21,12 @@ export async function prepareApiserver(more: readonly BinaryName[] = []): Promis
   const own: readonly BinaryName[] = assets === "" ? ["etcd", "kube-apiserver"] : [];
   await ensureBinaries([...own, "kubectl", ...more]);
   await ensureModuleSource("knative.dev/serving", SERVING_VERSION);
+}
+
+/** What the tests start beside the cluster itself: Argo CD with its Redis, an S3 server. */
+export async function prepareCluster({ hasGo }: { readonly hasGo: boolean }): Promise<void> {
+  if (hasGo) await ensureBinaries(["argocd", "versitygw"]);
+  await ensurePackages("argocd");
 }
 
 /** The browser of the pages' tests. */

@@ -7,7 +7,7 @@ import { findChromium } from "../browser/chromium.ts";
 import { pythonHindrance } from "../python/venv.ts";
 import { openCluster } from "../cluster/open.ts";
 import { installPilotlight } from "../cluster/pilotlight.ts";
-import { prepareApiserver, prepareBrowser, prepareUnit } from "./prepare.ts";
+import { prepareApiserver, prepareBrowser, prepareCluster, prepareUnit } from "./prepare.ts";
 
 export interface Tier {
   /** Globs from the repository's root. */
@@ -122,6 +122,7 @@ export const TIERS: Readonly<Record<string, Tier>> = {
     specs: ["test/e2e/**/*.test.ts"],
     timeoutMs: 600_000,
     hindrance: clusterHindrance,
+    prepare: async () => prepareCluster({ hasGo: hasGo() }),
     launch: insideCluster,
   },
 };
