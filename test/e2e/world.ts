@@ -149,10 +149,11 @@ function build(cluster: Cluster, client: Kube): World {
       client.apply(INFERENCE_SERVICE, { ...object, metadata: { ...object.metadata, namespace } }),
     untilUp: async (at) => {
       await untilReason(at, "LatestDeploymentReady", "RevisionReady");
-      return client.until(`${at.namespace}/${at.name} is Ready`, async () => {
+      const isReady = async () => {
         const found = await isvc(at.namespace, at.name);
         return condition(found?.status?.conditions, "Ready")?.status === "True" ? found : undefined;
-      });
+      };
+      return client.until(`${at.namespace}/${at.name} is Ready`, isReady, READY_MS);
     },
     revisions: (at) => labelled<KnativeRevision>(KNATIVE_REVISION, at),
     untilPods: async (at, count, timeoutMs = GRACE_MS) => {

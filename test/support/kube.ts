@@ -36,7 +36,7 @@ export const NAMESPACE: Kind = {
   namespaced: false,
 };
 
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 60_000;
 
 export function kube(kubeconfig: string): Kube {
   const http = createHttp({
