@@ -7,9 +7,11 @@ export type Body = Buffer<ArrayBuffer>;
 /** More than this isn't allocated because a client says that it will send so much. */
 const trustedBytesMax = 1024 * 1024;
 
+const nothing: Body = Buffer.alloc(0);
+
 export class BodyBuffer {
   readonly #expected: number;
-  #bytes: Body = Buffer.alloc(0);
+  #bytes: Body = nothing;
   #filled = 0;
 
   /** `expected` is the length that the client announced; NaN for none. */
@@ -42,7 +44,7 @@ export class BodyBuffer {
 
   /** Forgets what came: nobody will want it. */
   clear(): void {
-    this.#bytes = Buffer.alloc(0);
+    this.#bytes = nothing;
     this.#filled = 0;
   }
 
