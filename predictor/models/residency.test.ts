@@ -63,8 +63,9 @@ describe("models in memory", () => {
       await residency.acquire(idle);
       residency.release(idle);
       await residency.acquire(used);
-      // All that there is besides an empty process.
-      large.bytes = budgetBytes - residency.usedBytes + (used.bytes ?? 0) - mebibyte;
+      // All that there is besides an empty process, but for what its memory may grow meanwhile:
+      // well below what the used one holds, so that both never fit.
+      large.bytes = budgetBytes - residency.usedBytes + (used.bytes ?? 0) - 8 * mebibyte;
       let isLarge = false;
       const waiting = residency.acquire(large).then(() => (isLarge = true));
       await residency.acquire(small);
