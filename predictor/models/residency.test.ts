@@ -55,7 +55,8 @@ describe("models in memory", () => {
     inFolder(async (folder) => {
       const { residency, happened } = start(60_000);
       const [used, large, small, idle] = [
-        await unitOf(folder, "used", 20 * mebibyte),
+        // Far more than the idle one, to which all that its process allocated first is counted.
+        await unitOf(folder, "used", 80 * mebibyte),
         await unitOf(folder, "large", 1024),
         await unitOf(folder, "small", 1024),
         await unitOf(folder, "idle", 1024),
