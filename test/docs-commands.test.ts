@@ -3,14 +3,13 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it } from "mocha";
 import { parse, stringify } from "yaml";
 import { runCommand } from "../hack/go/command.ts";
 import { makeFolder } from "../predictor/storage/testing/folder.ts";
 import type { TestFolder } from "../predictor/storage/testing/folder.ts";
+import { freePort } from "../predictor/storage/testing/program.ts";
 import { fixtures } from "../predictor/tasks/testing/local-task.ts";
 import { irisPath, TestPredictor } from "../predictor/testing/test-predictor.ts";
 
@@ -22,15 +21,6 @@ const blocksOf = (path: string, language = ""): string[] =>
     of === language ? [block.trim()] : [],
   );
 const pilotlight = `${process.execPath} controller/cli/main.ts`;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 /** A command of the documentation that stays, until it is disposed of. */
 class Running implements AsyncDisposable {
