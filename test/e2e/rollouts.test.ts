@@ -54,8 +54,8 @@ const MODELS: Readonly<Record<string, Uint8Array>> = {
   three: lookupModel(table(3)),
   // Loads well, and fails for what clients ask.
   failing: failingModel(),
-  // 140,000 turns of a loop for what clients ask.
-  slow: slowLookupModel(table(9), 20_000),
+  // 1,400,000 turns of a loop for what clients ask: over the gate's limit on any machine, alone too.
+  slow: slowLookupModel(table(9), 200_000),
 };
 const WHO: Readonly<Record<number, string>> = { 1: "one", 2: "two", 3: "three", 9: "slow" };
 
@@ -232,15 +232,18 @@ describe("rollouts", () => {
     assert.deepEqual([...clients.all().by.keys()].toSorted(), ["one", "two"]);
   });
 
-  for (const { bad, answer, reason, words } of [
+  for (const { bad, answer, reason, words, minRequests } of [
     {
       bad: "failing",
+      minRequests: 30,
       answer: "status 500",
       reason: "ErrorRatioTooHigh",
       words: /error ratio 1 over 0\.05 in \d+ requests/,
     },
     {
       bad: "slow",
+      // One after the other, each a second or more.
+      minRequests: 10,
       answer: "slow",
       reason: "LatencyTooHigh",
       words: /P95 latency \d+ ms over 300 ms in \d+ requests/,
@@ -250,14 +253,15 @@ describe("rollouts", () => {
       const at = { namespace, name: "stepped" };
       const clients = load(at);
       await clients.seen("two");
-      await apply(at, bad, { rollout: ROLLOUT });
+      await apply(at, bad, { rollout: { ...ROLLOUT, gate: { ...GATE, minRequests } } });
       const found = await w.untilReason(at, "RolloutComplete", reason);
       assertRolledBack(found, reason, words);
       await w.client.until("nobody is answered by the bad revision", async () =>
         share(await clients.next(200), "two") === 100 ? true : undefined,
       );
       const all = clients.all();
-      assert.ok((all.by.get(answer) ?? 0) >= GATE.minRequests, "the bad one was tried");
+      assert.ok((all.by.get(answer) ?? 0) >= minRequests, "the bad one was tried");
+      assert.deepEqual([...all.by.keys()].toSorted(), [answer, "two"].toSorted(), "nobody else");
       assert.ok(share(all, "two") >= 90 - POINTS, `${share(all, "two")} % were good answers`);
       const lowest = clients.lowestShare("two", WINDOW);
       assert.ok(
@@ -266,6 +270,9 @@ describe("rollouts", () => {
       );
       const events = await w.kubectl("get", "events.events.k8s.io", "-n", namespace);
       assert.match(events, new RegExp(`${reason}.*rolled back: `));
+      const tried = `revision ${found.status?.rollout?.revision}, step`;
+      assert.ok(events.includes(`${tried} 1 of 2: 10 %`), events);
+      assert.ok(!events.includes(`${tried} 2 of 2`), "it never had more than 10 %");
       const [newest] = found.status?.history ?? [];
       assert.equal(newest?.outcome, "RolledBack");
       assert.equal(newest?.storageUri, `s3://models/${bad}/`);
