@@ -1,15 +1,13 @@
 /** One predictor's life: start, serve, drain, and the exit code that says whose fault it was. */
-import type { IncomingMessage } from "node:http";
 import { systemClock } from "./batch/port.ts";
 import { ConfigError, parseConfig } from "./config.ts";
 import type { Config, Environment } from "./config.ts";
 import { messageOf } from "./errors.ts";
-import type { ServingError } from "./errors.ts";
 import { end, exitCodeOf, exitCodes } from "./exit.ts";
 import type { ChildEntry } from "./executor/process.ts";
 import type { Executors } from "./executor/executors.ts";
 import { ThreadedBodies } from "./bodies/bodies.ts";
-import type { InferenceOptions } from "./http/inference.ts";
+import type { InferenceOptions, OnFault } from "./http/inference.ts";
 import { createCors } from "./http/cors.ts";
 import type { GrpcServer } from "./grpc/server.ts";
 import { HttpServer } from "./http/server.ts";
@@ -84,7 +82,7 @@ class Predictor {
     this.#inference = {
       events: config.events,
       bodyBytesMax: config.bodyBytesMax,
-      onFault: (error, request) => this.#onFault(error, request),
+      onFault: this.#onFault,
       bodies: new ThreadedBodies(queuedBodiesMax * config.bodyBytesMax),
       watch: undefined,
     };
@@ -133,11 +131,11 @@ class Predictor {
     });
   }
 
-  #onFault(error: ServingError, request: IncomingMessage | undefined): void {
+  readonly #onFault: OnFault = (error, request) => {
     const requestId = request === undefined ? undefined : givenRequestId(request.headers);
     const fields = { requestId, reason: error.message, cause: messageOf(error.cause) };
     this.#log?.error(fields, "request failed");
-  }
+  };
 
   async run(): Promise<void> {
     const { config: given, startedAt } = { config: this.#config, startedAt: performance.now() };
@@ -165,9 +163,14 @@ class Predictor {
     const { promise, resolve } = Promise.withResolvers<GrpcServer>();
     if (grpcShared) this.#server.share((socket) => void promise.then((to) => to.serve(socket)));
     const { openGrpc } = await import("./grpc/open.ts");
-    const { onFault } = this.#inference;
-    const token = admin?.token;
-    this.#grpc = openGrpc({ ...this.#config, service: this.#service, version, onFault, token });
+    this.#grpc = openGrpc({
+      ...this.#config,
+      service: this.#service,
+      version,
+      onFault: this.#onFault,
+      watch: () => this.#inference.watch,
+      token: admin?.token,
+    });
     resolve(this.#grpc);
     return grpcPort === undefined ? undefined : this.#grpc.listen(grpcPort, host);
   }

@@ -2,7 +2,7 @@
  * The gRPC side: connections, deadlines, status codes. Loaded only where it is asked for, so that a
  * cold start without gRPC doesn't pay for it.
  */
-import { Server, ServerCredentials, status } from "@grpc/grpc-js";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type {
   Metadata,
   ServerDuplexStream,
@@ -17,7 +17,7 @@ import { createServer as createListener } from "node:net";
 import type { AddressInfo, Server as Listener } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import type { ServingError, ServingErrorCode } from "../errors.ts";
+import type { ServingError } from "../errors.ts";
 import { asServingError } from "../http/answer.ts";
 import { connectionLimits } from "../http/limits.ts";
 import { methods } from "../protocol/grpc-messages.ts";
@@ -30,22 +30,7 @@ import type { StreamLimits } from "./guard.ts";
 import { healthDefinition, healthService } from "./health.ts";
 import { createHandlers } from "./service.ts";
 import type { Call, GrpcOptions, Handlers } from "./service.ts";
-
-const codes: Readonly<Record<ServingErrorCode, status>> = {
-  invalid: status.INVALID_ARGUMENT,
-  unauthorized: status.UNAUTHENTICATED,
-  "not-found": status.NOT_FOUND,
-  "method-not-allowed": status.UNIMPLEMENTED,
-  "not-implemented": status.UNIMPLEMENTED,
-  "too-large": status.RESOURCE_EXHAUSTED,
-  "unsupported-encoding": status.UNIMPLEMENTED,
-  overloaded: status.RESOURCE_EXHAUSTED,
-  gone: status.CANCELLED,
-  failed: status.INTERNAL,
-  "not-ready": status.UNAVAILABLE,
-  deadline: status.DEADLINE_EXCEEDED,
-  "timed-out": status.DEADLINE_EXCEEDED,
-};
+import { codes } from "./status.ts";
 
 export type GrpcServerOptions = GrpcOptions & {
   /** The limit of a message, as of an HTTP body. */
@@ -196,18 +181,24 @@ function serviceDefinition(): ServiceDefinition {
 }
 
 /** Decoding is the handler's: what grpc-js catches here would be our fault, not the client's. */
-const lazily = (type: MessageType) => (bytes: Buffer) => () =>
-  decodeMessage(type, bytes as unknown as Bytes);
+type Lazy = { readonly bytes: Bytes; readonly decode: () => Message };
 
-type Lazy = () => Message;
+const lazily =
+  (type: MessageType) =>
+  (buffer: Buffer): Lazy => {
+    const bytes = buffer as unknown as Bytes;
+    return { bytes, decode: () => decodeMessage(type, bytes) };
+  };
 
 function implementation(
   handlers: Handlers,
-  onFault: (error: ServingError) => void,
+  onFault: GrpcOptions["onFault"],
 ): UntypedServiceImplementation {
-  const failed = (error: unknown): ServingError => {
+  const failed: Failed = (error, call) => {
     const fault = asServingError(error);
-    if (fault.code === "failed" || fault.code === "deadline") onFault(fault);
+    if (fault.code === "failed" || fault.code === "deadline") {
+      onFault(fault, { headers: call.headers() });
+    }
     return fault;
   };
   const unary =
@@ -215,12 +206,13 @@ function implementation(
     (call: ServerUnaryCall<Lazy, Message>, answer: sendUnaryData<Message>): void => {
       const aborted = new AbortController();
       call.on("cancelled", () => aborted.abort());
-      const about = describeCall(call, aborted.signal);
+      const { bytes, decode } = call.request;
+      const about = { ...describeCall(call, aborted.signal), received: bytes };
       Promise.resolve()
-        .then(async () => handlers[name](call.request(), about))
+        .then(async () => handlers[name](decode(), about))
         .then(
           (message) => answer(null, message),
-          (error: unknown) => answer(statusOf(failed(error))),
+          (error: unknown) => answer(statusOf(failed(error, about))),
         );
     };
   const names = Object.keys(methods).filter((name): name is keyof Handlers => name in handlers);
@@ -230,21 +222,26 @@ function implementation(
   };
 }
 
+/** What goes wrong as fault; what is ours is told. */
+type Failed = (error: unknown, call: Call) => ServingError;
+
 /** Requests run at once; answers keep their order, and a fault is one answer among others. */
-function streamed(handlers: Handlers, failed: (error: unknown) => ServingError) {
+function streamed(handlers: Handlers, failed: Failed) {
   return (call: ServerDuplexStream<Lazy, Message>): void => {
     const aborted = new AbortController();
     call.on("cancelled", () => aborted.abort());
-    const about = describeCall(call, aborted.signal);
+    const described = describeCall(call, aborted.signal);
+    let received = 0;
     let last = Promise.resolve();
     let open = 0;
-    call.on("data", (request: Lazy) => {
+    call.on("data", ({ bytes, decode }: Lazy) => {
       if (++open >= streamedMax) call.pause();
+      const about = { ...described, received: bytes, place: ++received };
       const answered = Promise.resolve()
-        .then(async () => handlers.ModelInfer(request(), about))
+        .then(async () => handlers.ModelInfer(decode(), about))
         .then(
           (message): Message => ({ infer_response: message }),
-          (error: unknown): Message => ({ error_message: failed(error).message }),
+          (error: unknown): Message => ({ error_message: failed(error, about).message }),
         );
       last = last.then(async () => {
         if (!call.write(await answered)) await drained(call);
@@ -266,13 +263,14 @@ async function drained(call: ServerDuplexStream<Lazy, Message>): Promise<void> {
 }
 
 function describeCall(
-  call: { readonly metadata: Metadata; getDeadline(): Date | number },
+  call: { readonly metadata: Metadata; getDeadline(): Date | number; getPath(): string },
   signal: AbortSignal,
-): Call {
+): Omit<Call, "received"> {
   const [authorization] = call.metadata.get("authorization");
   const deadline = Number(call.getDeadline());
   return {
     authorization: typeof authorization === "string" ? authorization : undefined,
+    path: call.getPath(),
     headers: () => textsOf(call.metadata),
     timeoutMs: Number.isFinite(deadline) ? Math.max(1, deadline - Date.now()) : undefined,
     signal,

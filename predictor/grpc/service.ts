@@ -3,11 +3,13 @@
  * wire, deadlines and status codes are server.ts's.
  */
 import { ServingError, invalid } from "../errors.ts";
-import { failureReasonOf } from "../http/inference.ts";
 import { asServingError } from "../http/answer.ts";
+import { failureReasonOf } from "../http/inference.ts";
+import type { OnFault } from "../http/inference.ts";
 import { refuseContent, repositoryIndex } from "../http/routes/repository.ts";
 import { allStatistics } from "../http/routes/statistics.ts";
 import type { Service } from "../http/service.ts";
+import type { Watcher } from "../observe/watch.ts";
 import { modelConfig } from "../protocol/config.ts";
 import { decodeInferMessage, encodeInferMessage, listOf, textOf } from "../protocol/grpc-infer.ts";
 import { dataTypes } from "../protocol/grpc-messages.ts";
@@ -21,6 +23,7 @@ import type { Bytes } from "../protocol/tensor.ts";
 import type { ServedModel, ServedVersion } from "../served-model.ts";
 import { handleCall } from "./handled.ts";
 import type { HandledCall } from "./handled.ts";
+import { watchCall } from "./watched.ts";
 
 export type GrpcOptions = {
   readonly service: Service;
@@ -28,11 +31,19 @@ export type GrpcOptions = {
   /** Whether metadata bears the administration's token; nothing where no token is set. */
   readonly allowed?: (authorization: string | undefined) => boolean;
   /** Told of faults that are ours, for the log. */
-  readonly onFault: (error: ServingError) => void;
+  readonly onFault: OnFault;
+  /** Who looks on; asked at each inference, since that is known only later. */
+  readonly watch?: () => Watcher | undefined;
 };
 
 /** One call: what the wire knows of it. */
 export type Call = {
+  /** `/SERVICE/METHOD`. */
+  readonly path: string;
+  /** The message as it came. */
+  readonly received: Bytes;
+  /** Which message of a stream it is, from 1; nothing outside of one. */
+  readonly place?: number;
   readonly authorization: string | undefined;
   /** Metadata that is text. */
   readonly headers: () => Readonly<Record<string, string>>;
@@ -94,6 +105,7 @@ async function infer(request: Message, call: Call, options: GrpcOptions): Promis
   const model = await options.service.modelNamed(textOf(request, "model_name"));
   const found = await model.version(textOf(request, "model_version") || undefined);
   const { metrics } = found;
+  const watch = watchCall(options.watch?.(), call, { model: model.name, version: found.version });
   const started = performance.now();
   let handled: HandledCall | undefined;
   try {
@@ -114,6 +126,7 @@ async function infer(request: Message, call: Call, options: GrpcOptions): Promis
     call.signal.addEventListener("abort", leave, { once: true });
     if (call.signal.aborted) leave();
     const result = await ticket.result;
+    watch?.ran(result);
     const predictedAt = performance.now();
     const named = { modelName: model.name, modelVersion: found.version };
     const answer = { ...named, ...(id !== undefined && { id }), outputs: result.outputs };
@@ -125,11 +138,13 @@ async function infer(request: Message, call: Call, options: GrpcOptions): Promis
       predictMs: predictedAt - decodedAt,
       encodeMs: encodedAt - predictedAt,
     });
+    watch?.answered(message);
     handled?.answered(answer);
     return message;
   } catch (error) {
     const fault = asServingError(error);
     metrics.failed(failureReasonOf(fault), performance.now() - started);
+    watch?.failed(fault);
     handled?.failed(fault);
     throw error;
   }

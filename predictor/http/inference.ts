@@ -1,5 +1,5 @@
 /** POST …/infer and …:predict: body → request → queue → answer. The hot path, without a router. */
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { WorkResult } from "../batch/batcher.ts";
 import { inlineBodies } from "../bodies/bodies.ts";
 import type { Bodies } from "../bodies/bodies.ts";
@@ -21,10 +21,16 @@ import type { Encoded, Given, Handled } from "./handled.ts";
 import { openRequest } from "./writer.ts";
 import type { EventOptions, Incoming } from "./writer.ts";
 
+/** Of a request its headers say the id. */
+export type OnFault = (
+  error: ServingError,
+  request?: { readonly headers: IncomingHttpHeaders },
+) => void;
+
 export type InferenceOptions = {
   readonly bodyBytesMax: number;
   /** Told of faults that are ours, for the log. */
-  readonly onFault: (error: ServingError, request?: IncomingMessage) => void;
+  readonly onFault: OnFault;
   readonly events?: EventOptions | undefined;
   /** Who decodes and encodes; without it, this very turn of the loop. */
   readonly bodies?: Bodies | undefined;

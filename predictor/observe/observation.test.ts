@@ -1,53 +1,9 @@
 /** A whole predictor with everything that may look on, and the receivers of what it says. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { createServer } from "node:http";
-import type { IncomingHttpHeaders } from "node:http";
-import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "mocha";
 import { irisPath, TestPredictor } from "../testing/test-predictor.ts";
-
-type Received = { headers: IncomingHttpHeaders; text: string };
-type Value = { stringValue?: string; intValue?: number | string };
-type OtlpSpan = {
-  traceId: string;
-  spanId: string;
-  parentSpanId?: string;
-  name: string;
-  startTimeUnixNano: string;
-  endTimeUnixNano: string;
-  attributes: { key: string; value: Value }[];
-  links?: { traceId: string; spanId: string }[];
-};
-type Otlp = {
-  resourceSpans: {
-    resource: { attributes: { key: string; value: Value }[] };
-    scopeSpans: { spans: OtlpSpan[] }[];
-  }[];
-};
-
-/** Takes every POST, by path; OTLP over HTTP is JSON posted to a path. */
-async function receive() {
-  const posts = new Map<string, Received[]>();
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
-      const { url = "", headers } = request;
-      const post = { headers, text: Buffer.concat(chunks).toString() };
-      posts.set(url, [...(posts.get(url) ?? []), post]);
-      response.writeHead(200, { "content-type": "application/json" }).end("{}");
-    });
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const close = async (): Promise<void> => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  };
-  return { url, posts, close };
-}
+import { Receiver, valuesOf } from "./testing/receiver.ts";
+import type { OtlpSpan } from "./testing/receiver.ts";
 
 const flower = {
   inputs: [{ name: "input", datatype: "FP32", shape: [1, 4], data: [5.1, 3.5, 1.4, 0.2] }],
@@ -56,14 +12,13 @@ const trace = (digit: string): string => digit.repeat(32);
 const traceparent = (digit: string) => `00-${trace(digit)}-${digit.repeat(16)}-01`;
 
 describe("a predictor that is looked at", () => {
-  let receiver: Awaited<ReturnType<typeof receive>>;
+  let receiver: Receiver;
   let predictor: TestPredictor;
   let spans: OtlpSpan[] = [];
   let resource: Record<string, unknown> = {};
-  let events: Received[] = [];
 
   before(async () => {
-    receiver = await receive();
+    receiver = await Receiver.open();
     predictor = await TestPredictor.serving({
       STORAGE_URI: irisPath,
       MODEL_NAME: "iris",
@@ -81,18 +36,11 @@ describe("a predictor that is looked at", () => {
     assert.equal((await ask("5", { inputs: [] }, "id-5")).status, 400);
     predictor.signal("SIGTERM");
     assert.equal(await predictor.exited, 0);
-    const exports = (receiver.posts.get("/v1/traces") ?? []).map(
-      ({ text }) => JSON.parse(text) as Otlp,
-    );
-    const all = exports.flatMap(({ resourceSpans }) => resourceSpans);
-    spans = all.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans));
-    const attributes = all[0]?.resource.attributes ?? [];
-    resource = Object.fromEntries(attributes.map(({ key, value }) => [key, value.stringValue]));
-    events = receiver.posts.get("/events") ?? [];
+    ({ spans, resource } = receiver.traces());
   });
   after(async () => {
     await predictor[Symbol.asyncDispose]();
-    await receiver.close();
+    await receiver[Symbol.asyncDispose]();
   });
 
   const named = (name: string, digit?: string): OtlpSpan[] =>
@@ -128,8 +76,7 @@ describe("a predictor that is looked at", () => {
 
   it("traces what failed before it ran, with its status", () => {
     const [server] = named("POST /v2/models/iris/infer", "5");
-    const status = server?.attributes.find(({ key }) => key === "http.response.status_code");
-    assert.equal(Number(status?.value.intValue), 400);
+    assert.equal(valuesOf(server?.attributes ?? [])["http.response.status_code"], 400);
     assert.deepEqual([...named("queue", "5"), ...named("run", "5")], []);
   });
 
@@ -139,18 +86,15 @@ describe("a predictor that is looked at", () => {
   });
 
   it("logs requests and answers as events with the request's id", async () => {
-    const of = (kind: string): Received[] =>
-      events.filter(
-        ({ headers }) => headers["ce-type"] === `org.kubeflow.serving.inference.${kind}`,
-      );
     const ids = (kind: string) =>
-      of(kind)
+      receiver
+        .events(kind)
         .map(({ headers }) => String(headers["ce-id"]))
         .toSorted();
     assert.deepEqual(ids("request"), ["id-1", "id-2", "id-3", "id-4", "id-5"]);
     assert.deepEqual(ids("response"), ["id-1", "id-2", "id-3", "id-4"]);
-    const [response] = of("response");
-    const answer = JSON.parse(response?.text ?? "") as { model_name: string };
+    const [response] = receiver.events("response");
+    const answer = JSON.parse(String(response?.body)) as { model_name: string };
     assert.equal(answer.model_name, "iris");
     assert.equal(response?.headers["ce-source"], "http://iris.default");
   });

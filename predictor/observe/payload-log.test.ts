@@ -9,6 +9,7 @@ import { payloadLog } from "./payload-log.ts";
 import type { PayloadEvent, PayloadLogSettings } from "./payload-log.ts";
 import { HttpPayloadSink } from "./payload-sink.ts";
 import type { PayloadOutcome } from "./payload-sink.ts";
+import { subjectOf } from "./watch.ts";
 
 const settings: PayloadLogSettings = {
   mode: "all",
@@ -31,7 +32,7 @@ function logged(
     { offer: (event) => void events.push(event) },
     machine,
   );
-  const watch = watcher({ method: "POST", url: "/x", headers, model: "iris", version: "1" });
+  const watch = watcher(subjectOf({ method: "POST", url: "/x", headers }, "iris", "1"));
   watch?.received?.(Buffer.from("question"));
   watch?.answered({ status, body: ["answer"] });
   return events;

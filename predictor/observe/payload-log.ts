@@ -3,10 +3,8 @@
  * extensions and ids, kserve pkg/logger). Other than KServe's it never holds up a request: what does
  * not fit into the queue is dropped and counted.
  */
-import { randomUUID } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
-import { givenRequestId } from "./request-id.ts";
-import type { AnswerBody, Watcher } from "./watch.ts";
+import type { AnswerBody, Subject, Watcher } from "./watch.ts";
 
 export type PayloadLogMode = "all" | "request" | "response";
 
@@ -40,11 +38,11 @@ export function payloadLog(
   { random, now }: { random: () => number; now: () => Date } = machine,
 ): Watcher {
   const { mode, sample } = settings;
-  return ({ headers, model }) => {
+  return (subject) => {
     if (random() >= sample) return undefined;
-    const id = givenRequestId(headers) ?? randomUUID();
+    const { requestId: id, headers, model } = subject;
     const offer = (kind: "request" | "response", data: AnswerBody): void => {
-      const contentType = kind === "request" ? contentTypeOf(headers) : contentTypeOfAnswer(data);
+      const contentType = kind === "request" ? typeOfRequest(subject) : typeOfAnswer(subject, data);
       const occurrence = { kind, id, model, at: now().toISOString(), request: headers };
       const body = Buffer.concat(data.map((part) => Buffer.from(part as Uint8Array)));
       const head = { ...headersOf(occurrence, settings), "content-type": contentType };
@@ -99,12 +97,17 @@ function headersOf(
   };
 }
 
-/** Answers are JSON text, or JSON and raw tensors. */
-function contentTypeOfAnswer(body: AnswerBody): string {
+/** A message of gRPC as it is on the wire, without a frame; so CloudEvents call it. */
+const ofMessages = "application/protobuf";
+
+/** Answers are messages, JSON text, or JSON and raw tensors. */
+function typeOfAnswer({ protocol }: Subject, body: AnswerBody): string {
+  if (protocol === "grpc") return ofMessages;
   return body.length === 1 ? "application/json" : "application/octet-stream";
 }
 
-function contentTypeOf(request: IncomingHttpHeaders): string {
-  if (request["inference-header-content-length"] !== undefined) return "application/octet-stream";
-  return request["content-type"] ?? "application/json";
+function typeOfRequest({ protocol, headers }: Subject): string {
+  if (protocol === "grpc") return ofMessages;
+  if (headers["inference-header-content-length"] !== undefined) return "application/octet-stream";
+  return headers["content-type"] ?? "application/json";
 }

@@ -14,7 +14,9 @@ export function givenRequestId(headers: IncomingHttpHeaders): string | undefined
   return undefined;
 }
 
-/** The client's id, or a new one. */
-export function requestIdOf(headers: IncomingHttpHeaders): string {
-  return givenRequestId(headers) ?? randomUUID();
+/** The client's id, or a new one. A stream has one for all of its messages: `place` is added to it. */
+export function requestIdOf(headers: IncomingHttpHeaders, place?: number): string {
+  const given = givenRequestId(headers);
+  if (given === undefined) return randomUUID();
+  return place === undefined ? given : `${given}-${place}`;
 }

@@ -1,11 +1,10 @@
 /** A line in the log for each inference, when LOG_REQUESTS asks for it. */
 import type { Log } from "../ops/log.ts";
-import { requestIdOf } from "./request-id.ts";
 import type { Watcher } from "./watch.ts";
 
 /** Failures that are ours are warnings; the rest is information. */
 export function requestLog(log: Log): Watcher {
-  return ({ method, url, headers, model, version }) => {
+  return ({ requestId, method, url, model, version }) => {
     const startedAt = performance.now();
     const fields: Record<string, string | number> = { model, version, method, path: url };
     return {
@@ -17,10 +16,11 @@ export function requestLog(log: Log): Watcher {
         fields["runMs"] = round(run.ms);
         fields["batch"] = run.requests;
       },
-      answered: ({ status, fault }) => {
+      answered: ({ status, grpcStatus, fault }) => {
         const line = {
-          requestId: requestIdOf(headers),
+          requestId,
           status,
+          ...(grpcStatus === undefined ? {} : { grpcStatus }),
           ...fields,
           durationMs: round(performance.now() - startedAt),
           ...(fault === undefined ? {} : { error: fault.message }),

@@ -5,7 +5,7 @@
  * stays one client's, and still tells who ran beside it.
  */
 import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
-import type { Context, Span, TextMapGetter, Tracer } from "@opentelemetry/api";
+import type { Attributes, Context, Span, TextMapGetter, Tracer } from "@opentelemetry/api";
 import { W3CTraceContextPropagator } from "@opentelemetry/core";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import {
@@ -25,7 +25,7 @@ import {
 import type { Sampler, SpanExporter } from "@opentelemetry/sdk-trace";
 import type { IncomingHttpHeaders } from "node:http";
 import type { WorkResult } from "../batch/batcher.ts";
-import type { Watcher } from "./watch.ts";
+import type { Subject, Watcher } from "./watch.ts";
 
 export type TracingSettings = {
   /** `service.name`, unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES say another. */
@@ -79,33 +79,27 @@ const headerGetter: TextMapGetter<IncomingHttpHeaders> = {
   get: (headers, key) => headers[key],
 };
 
-/** OpenTelemetry's semantic conventions for HTTP servers and for generative and other models. */
+/** OpenTelemetry's semantic conventions for servers of HTTP and of gRPC. */
 function tracesOf(tracer: Tracer): Watcher {
   const batches = new Batches(tracer);
-  return ({ method, url, headers, model, version }) => {
+  return (subject) => {
+    const { headers, model, version } = subject;
     const parent = propagator.extract(ROOT_CONTEXT, headers, headerGetter);
-    const path = url.split("?", 1)[0] ?? url;
+    const { name, attributes, sizeAttribute, statusAttribute } = describe(subject);
+    const about = { "pilotlight.model.name": model, "pilotlight.model.version": version };
     const span = tracer.startSpan(
-      `${method} ${path}`,
-      {
-        kind: SpanKind.SERVER,
-        attributes: {
-          "http.request.method": method,
-          "url.path": path,
-          "pilotlight.model.name": model,
-          "pilotlight.model.version": version,
-        },
-      },
+      name,
+      { kind: SpanKind.SERVER, attributes: { ...attributes, ...about } },
       parent,
     );
     const below = trace.setSpan(parent, span);
     return {
-      received: (body) => void span.setAttribute("http.request.body.size", body.byteLength),
+      received: (body) => void span.setAttribute(sizeAttribute, body.byteLength),
       ran: (result) => {
         if (span.isRecording()) stages(tracer, below, result, batches.joined(result, span));
       },
-      answered: ({ status, fault }) => {
-        span.setAttribute("http.response.status_code", status);
+      answered: ({ status, grpcStatus, fault }) => {
+        span.setAttribute(statusAttribute, grpcStatus ?? status);
         if (status >= 500) {
           span.setStatus({
             code: SpanStatusCode.ERROR,
@@ -115,6 +109,32 @@ function tracesOf(tracer: Tracer): Watcher {
         span.end();
       },
     };
+  };
+}
+
+type Description = {
+  readonly name: string;
+  readonly attributes: Attributes;
+  readonly sizeAttribute: string;
+  readonly statusAttribute: string;
+};
+
+function describe({ protocol, method, url }: Subject): Description {
+  if (protocol === "grpc") {
+    const name = url.slice(1);
+    return {
+      name,
+      attributes: { "rpc.system.name": "grpc", "rpc.method": name },
+      sizeAttribute: "pilotlight.request.size",
+      statusAttribute: "rpc.response.status_code",
+    };
+  }
+  const path = url.split("?", 1)[0] ?? url;
+  return {
+    name: `${method} ${path}`,
+    attributes: { "http.request.method": method, "url.path": path },
+    sizeAttribute: "http.request.body.size",
+    statusAttribute: "http.response.status_code",
   };
 }
 

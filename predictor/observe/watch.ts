@@ -2,25 +2,33 @@
  * What may look on while a request is served: traces, the payload log, the request log. Nobody
  * looks on unless it is configured, and then the hot path pays a check for undefined.
  */
-import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import type { IncomingHttpHeaders } from "node:http";
 import type { WorkResult } from "../batch/batcher.ts";
 import type { ServingError } from "../errors.ts";
+import { requestIdOf } from "./request-id.ts";
 
 /** Which request. */
 export type Subject = {
+  readonly protocol: "http" | "grpc";
+  /** The client's, or a new one. */
+  readonly requestId: string;
   readonly method: string;
-  /** Path and query as the client sent them. */
+  /** Path and query as the client sent them; of gRPC, the method's path. */
   readonly url: string;
+  /** Of gRPC, the metadata that is text. */
   readonly headers: IncomingHttpHeaders;
   readonly model: string;
   readonly version: string;
 };
 
-/** JSON, and raw tensors after it in a binary answer. */
+/** JSON, and raw tensors after it in a binary answer; of gRPC, the message in pieces. */
 export type AnswerBody = readonly (string | Uint8Array)[];
 
 export type Answered = {
+  /** HTTP's; of gRPC, the one that stands beside its own in the table of errors. */
   readonly status: number;
+  /** The name of gRPC's own. */
+  readonly grpcStatus?: string;
   /** The answer's body; undefined when it was streamed, or never sent. */
   readonly body?: AnswerBody | undefined;
   /** Why it failed, when it did. */
@@ -53,8 +61,16 @@ export function allOf(watchers: readonly Watcher[]): Watcher | undefined {
   };
 }
 
-/** The subject of a request for a model. */
-export function subjectOf(request: IncomingMessage, model: string, version: string): Subject {
+/** What a request says of itself; an IncomingMessage is one. */
+type Request = {
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+};
+
+/** The subject of a request for a model over HTTP. */
+export function subjectOf(request: Request, model: string, version: string): Subject {
   const { method = "", url = "", headers } = request;
-  return { method, url, headers, model, version };
+  const requestId = requestIdOf(headers);
+  return { protocol: "http", requestId, method, url, headers, model, version };
 }

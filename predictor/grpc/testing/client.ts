@@ -38,8 +38,7 @@ export class GrpcTestClient implements Disposable {
       ...options
     }: CallOptions & { token?: string; headers?: Record<string, string> } = {},
   ): Promise<Outcome> {
-    const metadata = new Metadata();
-    for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
+    const metadata = metadataOf(headers);
     if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     const answered = (error: ServiceError | null, message?: Record<string, unknown>): void =>
@@ -52,11 +51,23 @@ export class GrpcTestClient implements Disposable {
     return promise;
   }
 
-  stream(method: string): ClientDuplexStream<object, Record<string, unknown>> {
-    return this.#raw[method]?.() as ClientDuplexStream<object, Record<string, unknown>>;
+  stream(
+    method: string,
+    headers: Record<string, string> = {},
+  ): ClientDuplexStream<object, Record<string, unknown>> {
+    return this.#raw[method]?.(metadataOf(headers)) as ClientDuplexStream<
+      object,
+      Record<string, unknown>
+    >;
   }
 
   [Symbol.dispose](): void {
     this.#raw.close();
   }
+}
+
+function metadataOf(headers: Record<string, string>): Metadata {
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
+  return metadata;
 }
