@@ -7,7 +7,7 @@ import { ServingError } from "../errors.ts";
 import { giveBack } from "../give-back.ts";
 import type { Tensor } from "../protocol/tensor.ts";
 import { RunCost } from "./cost.ts";
-import { faultOf } from "./fault.ts";
+import { faultOf, lateFault } from "./fault.ts";
 import { joinerFor } from "./joiner.ts";
 import type { Joinable, Joiner } from "./joiner.ts";
 import { abandonedStuckAtMs, choose, placeInQueue, stuckAtMs } from "./plan.ts";
@@ -309,7 +309,7 @@ export class Batcher {
     for (const job of [...this.#queue.requests, ...running]) {
       if (job.over) continue;
       if (job.deadlineAtMs > now) this.#arm(job.deadlineAtMs);
-      else this.#end(job, (each) => each.reject(this.#late(job)));
+      else this.#end(job, (each) => each.reject(lateFault(job.work, limits)));
     }
     this.#hasten();
     for (const { port, run } of this.#slots) {
@@ -323,12 +323,5 @@ export class Batcher {
       }
     }
     this.#pump();
-  }
-
-  #late({ work }: Job): ServingError {
-    if ((work.timeoutMs ?? Number.POSITIVE_INFINITY) >= this.#options.limits.timeoutMs) {
-      return new ServingError("deadline", "the inference did not finish in time");
-    }
-    return new ServingError("timed-out", "the request's own timeout is over");
   }
 }

@@ -23,3 +23,13 @@ export function faultOf(outcome: Exclude<RunOutcome, { kind: "done" }>): Serving
   }
   return new ServingError("failed", "the model failed on this input", { cause: outcome.reason });
 }
+
+type Limit = { readonly timeoutMs: number };
+
+/** The fault of a request that took too long: for the server, or only for itself. */
+export function lateFault(asked: Partial<Limit>, limits: Limit): ServingError {
+  if ((asked.timeoutMs ?? Number.POSITIVE_INFINITY) >= limits.timeoutMs) {
+    return new ServingError("deadline", "the inference did not finish in time");
+  }
+  return new ServingError("timed-out", "the request's own timeout is over");
+}

@@ -189,6 +189,26 @@ describe("a model with a task", () => {
     });
   }
 
+  it("is bounded by a request's own timeout in each protocol, and goes on serving", async () => {
+    const context = "Water boils at one hundred degrees. ".repeat(700);
+    const parameters = { timeout: 1000, doc_stride: 8 };
+    const texts = [column("question", "What boils?"), column("context", context)];
+    const asked = { question: "What boils?", context };
+    const answers = [
+      await qa.post(predict, { inputs: asked, parameters }),
+      await qa.post(predict, { instances: [asked], parameters }),
+      await qa.post(infer, { inputs: texts, parameters }),
+    ];
+    for (const { status, text } of answers) {
+      assert.equal(status, 504, text);
+      assert.match(text, /the request's own timeout is over/);
+    }
+    const wrong = { inputs: first?.inputs, parameters: { timeout: "soon" } };
+    assert.match((await qa.post(predict, wrong)).text, /parameter timeout is \\"soon\\"/);
+    const enough = { inputs: first?.inputs, parameters: { timeout: 60_000_000, priority: 1 } };
+    assert.equal((await qa.post(predict, enough)).status, 200);
+  });
+
   it("tokenises a long text beside the loop: health is answered meanwhile", async () => {
     const context = "Water boils at one hundred degrees. ".repeat(700);
     const body = { inputs: { question: "What boils?", context }, parameters: { doc_stride: 8 } };
@@ -292,6 +312,9 @@ describe("the other tasks", () => {
     );
     assert.equal(one?.text, two?.text);
     assert.notEqual(one?.text, other?.text);
+    const hasty = { ...asked, parameters: { max_new_tokens: 500, timeout: 1000 } };
+    const late = await predictor.post("/v2/models/m/generate", hasty);
+    assert.equal(late.status, 504, late.text);
   });
 
   for (const name of ["translation", "summarization"]) {

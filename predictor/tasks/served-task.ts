@@ -8,7 +8,8 @@ import { messageOf, ServingError } from "../errors.ts";
 import { LoadFailed } from "../executor/supervisor.ts";
 import type { TextGenerator } from "../protocol/generate.ts";
 import type { JsonObject } from "../protocol/json.ts";
-import { taskParameters } from "../protocol/parameters.ts";
+import { schedulingOf, taskParameters } from "../protocol/parameters.ts";
+import type { Scheduling } from "../protocol/parameters.ts";
 import type { Signature } from "../protocol/tensor.ts";
 import { encodeTaskBody, requestsOf } from "./bodies.ts";
 import type { TaskBody } from "./bodies.ts";
@@ -17,7 +18,7 @@ import type { TaskName } from "./names.ts";
 import { meansTask, signatureOf, taskShapes } from "./signatures.ts";
 import type { GraphName } from "./task.ts";
 import { TaskHost } from "./worker/host.ts";
-import type { GraphPort, TaskHostOptions } from "./worker/host.ts";
+import type { GraphPort, Question, TaskHostOptions } from "./worker/host.ts";
 
 export type TaskOptions = Pick<
   TaskHostOptions,
@@ -108,7 +109,7 @@ export class ServedTask {
 
   /** Tensors in, tensors out: a task in the v2 protocol. */
   submit(work: Work & { readonly parameters?: JsonObject | undefined }): Ticket {
-    const { inputs, outputs: tensors } = work;
+    const { inputs, outputs: tensors, priority, timeoutMs } = work;
     const startedAtMs = systemClock.nowMs();
     let parameters;
     let requests;
@@ -119,7 +120,12 @@ export class ServedTask {
       return { result: Promise.reject(error), cancel: () => {} };
     }
     const rows = requests.length;
-    const { answered, cancel } = this.#host.ask({ requests, parameters, tensors });
+    const scheduling = {
+      ...(priority !== undefined && { priority }),
+      ...(timeoutMs !== undefined && { timeoutMs }),
+    };
+    const question = { requests, parameters, tensors, ...scheduling };
+    const { answered, cancel } = this.#host.ask(question);
     const result = answered.then((answer) => {
       const ms = systemClock.nowMs() - startedAtMs;
       const outputs = answer.kind === "tensors" ? answer.tensors : [];
@@ -128,9 +134,9 @@ export class ServedTask {
     return { result, cancel };
   }
 
-  /** Answers a v1 or Hugging Face body. */
+  /** Answers a v1 or Hugging Face body. Throws ServingError `invalid` for its parameters. */
   answer({ requests, parameters, form }: TaskBody): Answering {
-    const { answered, cancel } = this.#host.ask({ requests, parameters });
+    const { answered, cancel } = this.#host.ask({ requests, ...asked(parameters) });
     const shape = taskShapes[this.name];
     const body = answered.then((answer) =>
       encodeTaskBody(form, shape, answer.kind === "json" ? answer.answers : []),
@@ -152,15 +158,15 @@ export class ServedTask {
       pieces.push(piece);
       wake();
     };
-    const asked = this.#host.ask({ requests: [{ text }], parameters, onPiece });
+    const generating = this.#host.ask({ requests: [{ text }], ...asked(parameters), onPiece });
     const end = { over: false, fault: undefined as unknown };
     const finish = (fault?: unknown): void => {
       Object.assign(end, { over: true, fault });
       wake();
     };
-    void asked.answered.then(() => finish(), finish);
-    signal.addEventListener("abort", asked.cancel, { once: true });
-    if (signal.aborted) asked.cancel();
+    void generating.answered.then(() => finish(), finish);
+    signal.addEventListener("abort", generating.cancel, { once: true });
+    if (signal.aborted) generating.cancel();
     try {
       while (!end.over || pieces.length > 0) {
         const piece = pieces.shift();
@@ -171,8 +177,13 @@ export class ServedTask {
       if (end.fault instanceof ServingError) throw end.fault;
       throw new ServingError("failed", "the generation failed", { cause: messageOf(end.fault) });
     } finally {
-      signal.removeEventListener("abort", asked.cancel);
-      asked.cancel();
+      signal.removeEventListener("abort", generating.cancel);
+      generating.cancel();
     }
   }
+}
+
+/** The task's own parameters, and what the others say of when it is to be done. */
+function asked(parameters: JsonObject): Pick<Question, "parameters"> & Scheduling {
+  return { parameters: taskParameters(parameters), ...schedulingOf(parameters) };
 }

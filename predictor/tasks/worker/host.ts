@@ -3,9 +3,11 @@
  * the caches of generations, and replaces a thread that died or no longer listens.
  */
 import type { Ticket, Work } from "../../batch/batcher.ts";
+import { lateFault } from "../../batch/fault.ts";
 import type { Clock } from "../../batch/port.ts";
 import { messageOf, ServingError } from "../../errors.ts";
 import type { JsonObject } from "../../protocol/json.ts";
+import type { Scheduling } from "../../protocol/parameters.ts";
 import type { Signature, Tensor } from "../../protocol/tensor.ts";
 import type { Companion, Presence } from "../../threads/presence.ts";
 import { SupervisedThread } from "../../threads/supervised.ts";
@@ -32,7 +34,8 @@ export type TaskHostOptions = {
   readonly presence?: Presence | undefined;
 };
 
-export type Question = {
+/** Its priority is that of each of its runs, its timeout that of the whole. */
+export type Question = Scheduling & {
   readonly requests: readonly TaskRequest[];
   readonly parameters: JsonObject;
   /** The outputs wanted as tensors; without it, the answers come as JSON. */
@@ -47,6 +50,7 @@ type Asking = {
   readonly onPiece: (text: string) => void;
   readonly resolve: (answered: Answered) => void;
   readonly reject: (error: ServingError) => void;
+  readonly scheduling: Pick<Scheduling, "priority">;
   /** The caches of its requests: the inputs of the next run by name. */
   readonly carried: Map<number, Map<string, Tensor>>;
   readonly tickets: Set<Ticket>;
@@ -115,7 +119,9 @@ export class TaskHost implements Companion {
   }
 
   /** Asks. The answers reject with ServingError, whatever becomes of the thread. */
-  ask({ requests, parameters, tensors, onPiece }: Question): Asked {
+  ask(question: Question): Asked {
+    const { requests, parameters, tensors, onPiece, priority } = question;
+    const { timeoutMs } = this.#options;
     const { promise, resolve, reject } = Promise.withResolvers<Answered>();
     // Whoever asked may have gone before it could listen: that must not end the process.
     promise.catch(() => {});
@@ -128,15 +134,16 @@ export class TaskHost implements Companion {
       return refuse("overloaded", "too many requests are waiting, try again later");
     }
     const id = this.#nextId++;
-    const late = (): void =>
-      this.#giveUp(id, new ServingError("deadline", "the inference did not finish in time"));
+    const late = (): void => this.#giveUp(id, lateFault(question, { timeoutMs }));
+    const limitMs = Math.min(question.timeoutMs ?? timeoutMs, timeoutMs);
     this.#asking.set(id, {
       onPiece: onPiece ?? (() => {}),
       resolve,
       reject,
+      scheduling: priority === undefined ? {} : { priority },
       carried: new Map(),
       tickets: new Set(),
-      stopTimer: this.#options.clock.after(this.#options.timeoutMs, late),
+      stopTimer: this.#options.clock.after(limitMs, late),
       release: () => {},
     });
     const stream = onPiece !== undefined;
@@ -204,6 +211,7 @@ export class TaskHost implements Companion {
       outputs: port.signature.outputs
         .map(({ name }) => name)
         .filter((name) => give === undefined || give.includes(name) || name in carry),
+      ...asking.scheduling,
     });
     asking.tickets.add(ticket);
     try {
