@@ -63,6 +63,8 @@ export type Executor = {
   readonly loaded: boolean;
   /** Nothing runs. */
   ready(): boolean;
+  /** Told of each request, where models come and go: it counts which found theirs in memory. */
+  asked?(): void;
   close(): Promise<void>;
 };
 
@@ -201,6 +203,11 @@ export class ServedVersion {
   get ready(): boolean {
     const threads = this.#task?.ready !== false && this.#hooks?.ready !== false;
     return threads && this.#executor.loaded;
+  }
+
+  /** A request for it begins: to be called once for each, however many runs it takes. */
+  asked(): void {
+    this.#executor.asked?.();
   }
 
   submit(work: Asked): Ticket {

@@ -107,6 +107,7 @@ async function infer(request: Message, call: Call, options: GrpcOptions): Promis
   const { metrics } = found;
   const watch = watchCall(options.watch?.(), call, { model: model.name, version: found.version });
   const started = performance.now();
+  found.asked();
   let handled: HandledCall | undefined;
   try {
     handled = found.hooks && handleCall(found.hooks, request, call);

@@ -33,6 +33,7 @@ async function serve({ limits = {}, connectionsMax = 100, bytes = 4 }: Given) {
   const version = {
     version: "1",
     metrics: { succeeded: () => {}, failed: () => {} },
+    asked: () => {},
     signatureFor: () => ({ inputs: [], outputs: [] }),
     submit: () => {
       asked.count++;

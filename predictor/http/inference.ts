@@ -92,6 +92,7 @@ export async function serveInference(
     const whole = await readBody(request, options.bodyBytesMax);
     watch?.received?.(whole);
     started = performance.now();
+    version.asked();
     const how = { bodies: options.bodies ?? inlineBodies, gone: () => response.destroyed };
     const about = { model: model.name, events: options.events, ...how };
     const opened = openRequest(exchange, whole, about);

@@ -178,6 +178,45 @@ describe("a repository of tasks, handlers and tensors", () => {
   });
 });
 
+describe("the lookups of a repository", () => {
+  it("are one for each request, however many times it needs its model", async function () {
+    this.timeout(60_000);
+    await using repository = await makeRepository();
+    await repository.task("translates", "text2text-generation");
+    await repository.task("writes", "text-generation");
+    await repository.iris("plain");
+    await repository.iris("handled", named);
+    await using predictor = await repository.serve();
+    const lookups = async (): Promise<number[]> =>
+      Promise.all(
+        ["hit", "miss"].map(async (result) =>
+          predictor.metric(`pilotlight_model_lookups_total{result="${result}"}`),
+        ),
+      );
+    const few = { ...text, parameters: { max_new_tokens: 4 } };
+    const generating = { text_input: "one two", max_tokens: 4 };
+    const requests: [string, object][] = [
+      [predict("plain"), flower],
+      [predict("handled"), flower],
+      [predict("translates"), few],
+      ["/v2/models/writes/generate", generating],
+    ];
+    for (const [path, body] of requests) {
+      const [hits = 0, misses = 0] = await lookups();
+      for (const more of [0, 1, 2]) {
+        const { status, text: why } = await predictor.post(path, body);
+        assert.equal(status, 200, why);
+        assert.deepEqual(await lookups(), [hits + more, misses + 1], path);
+      }
+    }
+    process.kill(predictor.executorPid(), "SIGKILL");
+    await predictor.logged("executor ended");
+    const [hits = 0, misses = 0] = await lookups();
+    assert.equal((await predictor.post(predict("handled"), flower)).status, 200);
+    assert.deepEqual(await lookups(), [hits, misses + 1], "it had to come back");
+  });
+});
+
 describe("a named task in a repository", () => {
   it("is for the models that have the files of one, and a failed load for what can't", async function () {
     this.timeout(60_000);

@@ -17,7 +17,7 @@ import { Changed, NoRoom, estimateBytes, inMib, sameSignature, tooLarge } from "
 import type { Place, Unit } from "./unit.ts";
 
 export type ResidencyObserver = {
-  /** A run found its unit in memory, or has to wait for it. */
+  /** A request found its model in memory, or has to wait for it. */
   found(inMemory: boolean): void;
   loaded(name: string, ms: number): void;
   evicted(name: string): void;
@@ -85,7 +85,6 @@ export class Residency {
   async acquire(unit: Unit): Promise<Place> {
     unit.pins++;
     unit.usedAt = ++this.#uses;
-    this.#options.observer.found(unit.resident);
     try {
       while (!unit.resident) {
         unit.loading ??= this.#tryLoad(unit).finally(() => (unit.loading = undefined));
@@ -97,6 +96,11 @@ export class Residency {
     }
     if (unit.place === undefined) throw new Error("a resident unit has no place");
     return unit.place;
+  }
+
+  /** A request for the unit begins; `waited` when it has waited for its load already. */
+  asked(unit: Unit, waited: boolean): void {
+    this.#options.observer.found(unit.resident && !waited);
   }
 
   /** The unit may leave memory when the room is needed. */
@@ -386,12 +390,8 @@ export class Residency {
       // What is asked now still needs its threads, and brings the session back.
       if (unit.pins === 0) void unit.sleep();
     }
-    if (!this.#closed) {
-      this.#options.observer.hostEnded(
-        why,
-        units.map((unit) => unit.name),
-      );
-    }
+    const names = units.map((unit) => unit.name);
+    if (!this.#closed) this.#options.observer.hostEnded(why, names);
     this.#turns.wake();
   }
 }

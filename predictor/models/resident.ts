@@ -33,6 +33,8 @@ export class ResidentExecutor implements Executor, RunPort {
   /** The place of the run that has begun. */
   #running: Place | undefined;
   #closed = false;
+  /** Nobody has asked for it yet: whoever does is taken for the one that it was loaded for. */
+  #fresh = true;
   #release: () => void;
 
   /** Takes over a unit that the caller acquired: the first run, if it comes soon, releases it. */
@@ -59,6 +61,11 @@ export class ResidentExecutor implements Executor, RunPort {
 
   onReady(): void {
     // It is ready whenever it doesn't run, and the batcher knows when that is.
+  }
+
+  asked(): void {
+    this.#residency.asked(this.#unit, this.#fresh);
+    this.#fresh = false;
   }
 
   async run(inputs: readonly Tensor[], outputs: readonly string[]): Promise<RunOutcome> {

@@ -3,7 +3,7 @@ import { Counter, Gauge, Histogram } from "prom-client";
 import type { Registry } from "prom-client";
 
 export type RepositoryMetrics = {
-  /** A run found its model in memory, or had to wait for it. */
+  /** A request found its model in memory, or had to wait for it. */
   readonly found: (inMemory: boolean) => void;
   readonly loaded: (ms: number) => void;
   readonly failed: () => void;
@@ -34,8 +34,10 @@ export function repositoryMetricsIn(registry: Registry, state: RepositoryState):
   gauge("memory_budget_bytes", "MODEL_MEMORY_BUDGET", () => state.budgetBytes);
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
     new Counter({ name: `pilotlight_${name}_total`, help, labelNames: [...labelNames], registers });
-  const runs = counter("model_lookups", "Runs by whether the model was in memory", ["result"]);
-  const [hit, miss] = [runs.labels("hit"), runs.labels("miss")];
+  const lookups = counter("model_lookups", "Requests by whether their model was in memory", [
+    "result",
+  ]);
+  const [hit, miss] = [lookups.labels("hit"), lookups.labels("miss")];
   for (const each of [hit, miss]) each.inc(0);
   const failed = counter("model_load_failures", "Loads that failed", []);
   const evictions = counter("model_evictions", "Models that left memory for others", []);

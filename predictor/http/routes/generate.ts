@@ -49,6 +49,7 @@ async function generate(
     const body = await readBody(request, options.bodyBytesMax);
     watch?.received?.(body);
     const started = performance.now();
+    version.asked();
     const generator = generatorOf(version, model.name);
     const bodies = options.bodies ?? inlineBodies;
     const asked = await bodies.do("generate", { body }, () => response.destroyed);
