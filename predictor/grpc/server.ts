@@ -2,7 +2,7 @@
  * The gRPC side: connections, deadlines, status codes. Loaded only where it is asked for, so that a
  * cold start without gRPC doesn't pay for it.
  */
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server, ServerCredentials, status } from "@grpc/grpc-js";
 import type {
   Metadata,
   ServerDuplexStream,
@@ -13,6 +13,7 @@ import type {
   sendUnaryData,
 } from "@grpc/grpc-js";
 import { once } from "node:events";
+import type { ServerHttp2Stream } from "node:http2";
 import { createServer as createListener } from "node:net";
 import type { AddressInfo, Server as Listener } from "node:net";
 import type { Duplex } from "node:stream";
@@ -25,7 +26,7 @@ import type { Method, MethodName } from "../protocol/grpc-messages.ts";
 import { decodeMessage, encodeMessage } from "../protocol/protobuf.ts";
 import type { Message, MessageType } from "../protocol/protobuf.ts";
 import type { Bytes } from "../protocol/tensor.ts";
-import { guardStreams } from "./guard.ts";
+import { endSoon, guardMessages, guardStreams } from "./guard.ts";
 import type { StreamLimits } from "./guard.ts";
 import { healthDefinition, healthService } from "./health.ts";
 import { createHandlers } from "./service.ts";
@@ -115,7 +116,8 @@ export class GrpcServer {
     this.#connectionsMax = options.connectionsMax;
     this.#unguard = guardStreams(limits, (path) => path.endsWith(`/${streamingMethod}`));
     const handlers = this.#activity.watch(createHandlers(options));
-    this.#server.addService(serviceDefinition(), implementation(handlers, options.onFault));
+    const about = { onFault: options.onFault, receiveMs: limits.receiveMs };
+    this.#server.addService(serviceDefinition(), implementation(handlers, about));
     this.#server.addService(
       healthDefinition,
       healthService(() => options.service.ready),
@@ -192,7 +194,7 @@ const lazily =
 
 function implementation(
   handlers: Handlers,
-  onFault: GrpcOptions["onFault"],
+  { onFault, receiveMs }: Pick<GrpcOptions, "onFault"> & Pick<StreamLimits, "receiveMs">,
 ): UntypedServiceImplementation {
   const failed: Failed = (error, call) => {
     const fault = asServingError(error);
@@ -218,7 +220,7 @@ function implementation(
   const names = Object.keys(methods).filter((name): name is keyof Handlers => name in handlers);
   return {
     ...Object.fromEntries(names.map((name) => [name, unary(name)])),
-    [streamingMethod]: streamed(handlers, failed),
+    [streamingMethod]: streamed(handlers, failed, receiveMs),
   };
 }
 
@@ -226,7 +228,7 @@ function implementation(
 type Failed = (error: unknown, call: Call) => ServingError;
 
 /** Requests run at once; answers keep their order, and a fault is one answer among others. */
-function streamed(handlers: Handlers, failed: Failed) {
+function streamed(handlers: Handlers, failed: Failed, receiveMs: number) {
   return (call: ServerDuplexStream<Lazy, Message>): void => {
     const aborted = new AbortController();
     call.on("cancelled", () => aborted.abort());
@@ -234,7 +236,7 @@ function streamed(handlers: Handlers, failed: Failed) {
     let received = 0;
     let last = Promise.resolve();
     let open = 0;
-    call.on("data", ({ bytes, decode }: Lazy) => {
+    const take = ({ bytes, decode }: Lazy): void => {
       if (++open >= streamedMax) call.pause();
       const about = { ...described, received: bytes, place: ++received };
       const answered = Promise.resolve()
@@ -247,10 +249,26 @@ function streamed(handlers: Handlers, failed: Failed) {
         if (!call.write(await answered)) await drained(call);
         if (open-- === streamedMax) call.resume();
       });
+    };
+    call.on("data", take);
+    const stream = streamOf(call);
+    guardMessages(stream, receiveMs, () => {
+      call.off("data", take);
+      const details = `a message was not whole ${receiveMs / 1000} s after its first byte`;
+      // What came before it is answered.
+      void last.then(() => {
+        call.emit("error", { code: status.DEADLINE_EXCEEDED, details });
+        endSoon(stream);
+      });
     });
     call.on("end", () => void last.then(() => call.end()));
     call.on("error", () => aborted.abort());
   };
+}
+
+/** The stream of HTTP/2 below a call, which grpc-js keeps to itself: not in its types. */
+function streamOf(call: unknown): ServerHttp2Stream {
+  return (call as { readonly call: { readonly stream: ServerHttp2Stream } }).call.stream;
 }
 
 /** A client that doesn't read its answers sends no more requests. */

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { connect } from "node:http2";
 import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
 import { connect as connectTcp } from "node:net";
+import { status } from "@grpc/grpc-js";
 import { afterEach, describe, it } from "mocha";
 import type { Service } from "../http/service.ts";
 import { methods } from "../protocol/grpc-messages.ts";
@@ -81,6 +82,13 @@ function framed(): Buffer {
   return Buffer.concat([head, message]);
 }
 
+/** A call that is cut off once its message is late. */
+function slow(session: ClientHttp2Session): ClientHttp2Stream {
+  const stream = call(session, "ModelInfer");
+  stream.write(Uint8Array.of(0));
+  return stream;
+}
+
 async function cancelled(stream: ClientHttp2Stream): Promise<void> {
   await once(stream, "close");
   assert.equal(stream.rstCode, CANCEL);
@@ -108,6 +116,78 @@ describe("a slow gRPC client", () => {
     const timer = setInterval(() => stream.write("a"), 20);
     await cancelled(stream);
     clearInterval(timer);
+  });
+
+  it("that sends a message of a stream byte by byte is told, after the answers it has earned", async () => {
+    const { port, asked } = await serve({ limits: { receiveMs: 300 } });
+    const session = openSession(port);
+    const [idle, stream] = [call(session, "ModelStreamInfer"), call(session, "ModelStreamInfer")];
+    idle.write(framed());
+    await once(idle, "response");
+    let bytes = 0;
+    stream.on("data", (chunk: Buffer) => (bytes += chunk.byteLength));
+    // One message, and the beginning of another one.
+    stream.write(Buffer.concat([framed(), Uint8Array.of(0, 0, 0, 255, 255)]));
+    const timer = setInterval(() => stream.write("a"), 20);
+    const [trailers] = (await once(stream, "trailers")) as [Record<string, string>];
+    assert.equal(Number(trailers["grpc-status"]), status.DEADLINE_EXCEEDED);
+    const says = decodeURI(String(trailers["grpc-message"]));
+    assert.equal(says, "a message was not whole 0.3 s after its first byte");
+    assert.equal(asked.count, 2);
+    assert(bytes > 0);
+    await once(stream, "close"); // Although it goes on sending.
+    clearInterval(timer);
+    // Between messages a stream may take its time.
+    idle.end(framed());
+    idle.resume();
+    await once(idle, "close");
+    assert.deepEqual([asked.count, idle.rstCode], [3, 0]);
+  });
+
+  it("that begins a stream so is told at once in the head of the answer", async () => {
+    const { port } = await serve({ limits: { receiveMs: 100 } });
+    const stream = call(openSession(port), "ModelStreamInfer");
+    stream.write(Uint8Array.of(0, 0));
+    const [headers] = (await once(stream, "response")) as [Record<string, string>];
+    assert.equal(Number(headers["grpc-status"]), status.DEADLINE_EXCEEDED);
+    stream.resume();
+    await once(stream, "close");
+  });
+
+  it("is not one whose messages come in any pieces, while each is whole in time", async () => {
+    const { port, asked } = await serve({ limits: { receiveMs: 400 } });
+    const stream = call(openSession(port), "ModelStreamInfer");
+    const sent = Buffer.concat(Array.from({ length: 3 }, framed));
+    for (const size of [1, 2, 3, 5, 7, 11, 13]) {
+      for (let at = 0; at < sent.length; at += size) {
+        // One frame of HTTP/2 each: what is written in one turn goes as one.
+        await new Promise((resolve) => stream.write(sent.subarray(at, at + size), resolve));
+      }
+    }
+    const ended = once(stream, "trailers");
+    let answers = 0;
+    stream.on("data", () => answers++);
+    // It lasts longer than a message may, with nothing half sent.
+    await cancelled(slow(openSession(port)));
+    stream.end();
+    const [trailers] = (await ended) as [Record<string, string>];
+    assert.deepEqual([asked.count, Number(trailers["grpc-status"])], [21, status.OK]);
+    assert(answers > 0);
+  });
+
+  it("is not one whose message waits for the server to read on", async () => {
+    const { port, asked } = await serve({ limits: { receiveMs: 200 }, bytes: 16 * 1024 });
+    const stream = call(openSession(port), "ModelStreamInfer");
+    stream.pause();
+    const sent = Buffer.concat(Array.from({ length: 200 }, framed));
+    stream.write(sent.subarray(0, -4));
+    await cancelled(slow(openSession(port)));
+    stream.end(sent.subarray(-4));
+    await cancelled(slow(openSession(port)));
+    assert(asked.count < 200, "all is read");
+    stream.resume();
+    const [trailers] = (await once(stream, "trailers")) as [Record<string, string>];
+    assert.deepEqual([asked.count, Number(trailers["grpc-status"])], [200, status.OK]);
   });
 
   for (const method of ["ModelInfer", "ModelStreamInfer"]) {
