@@ -1,5 +1,7 @@
 /** The InferenceServices of the benchmark, and the bare writer: what is done without deciding. */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { parse } from "yaml";
 import { INFERENCE_SERVICE, KNATIVE_SERVICE } from "../../../controller/api/kinds.ts";
 import type { KubeObject } from "../../../controller/cluster.ts";
 import { objectPath } from "../../../controller/kube/paths.ts";
@@ -79,27 +81,40 @@ export async function annotate(client: Kube, namespace: string, name: string): P
   });
 }
 
-/** A Knative Service like the controller's. */
+/** What the controller makes of such an InferenceService, by a golden case. */
+interface Golden {
+  readonly apply: KubeObject & {
+    readonly spec: { readonly template: { readonly metadata: { readonly annotations: object } } };
+  };
+  readonly status: { readonly conditions: readonly object[] };
+}
+
+const golden = parse(readFileSync(join(root, "test/golden/minimal/want.yaml"), "utf8")) as Golden;
+
+/** The Knative Service that the controller would write. */
 export async function writeService(client: Kube, name: string, minReplicas: number): Promise<void> {
-  const container = { name: "kserve-container", image: "dev.local/pilotlight/predictor:test" };
-  const annotations = { "autoscaling.knative.dev/min-scale": String(minReplicas) };
+  const { metadata, spec, ...type } = golden.apply;
+  const { template } = spec;
+  const annotations = {
+    ...template.metadata.annotations,
+    "autoscaling.knative.dev/min-scale": String(minReplicas),
+  };
   await client.apply(KNATIVE_SERVICE, {
-    apiVersion: KNATIVE_SERVICE.apiVersion,
-    kind: KNATIVE_SERVICE.kind,
-    metadata: { name, namespace: BARE },
-    spec: { template: { metadata: { annotations }, spec: { containers: [container] } } },
+    ...type,
+    metadata: { ...metadata, name, namespace: BARE },
+    spec: { ...spec, template: { ...template, metadata: { ...template.metadata, annotations } } },
   } as KubeObject);
 }
 
-/** A status like the controller's. */
+/** The status that the controller would write. */
 export async function writeStatus(client: Kube, name: string, generation: number): Promise<void> {
   const { apiVersion, kind } = INFERENCE_SERVICE;
-  const condition = { type: "Ready", status: "Unknown", reason: "Deploying" };
-  const object = {
-    apiVersion,
-    kind,
-    metadata: { name, namespace: BARE },
-    status: { observedGeneration: generation, conditions: [condition] },
+  const { conditions, ...rest } = golden.status;
+  const status = {
+    ...rest,
+    observedGeneration: generation,
+    conditions: conditions.map((each) => ({ ...each, observedGeneration: generation })),
   };
+  const object = { apiVersion, kind, metadata: { name, namespace: BARE }, status };
   await client.apply(INFERENCE_SERVICE, object, "status");
 }
