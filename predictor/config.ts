@@ -29,7 +29,7 @@ export type Config = {
   readonly executors: number;
   /** Of each executor; without it, its share of the CPUs of the cgroup. */
   readonly intraOpNumThreads?: number;
-  /** Without it, where a CPU is left for the rest. */
+  /** Without it, where an executor has several threads. */
   readonly intraOpSpinning?: boolean;
   /** onnxruntime's, the wanted one first. */
   readonly executionProviders: readonly string[];

@@ -6,6 +6,7 @@ import { Worker } from "node:worker_threads";
 import { messageOf } from "../errors.ts";
 import { BlockingWire } from "./blocking-wire.ts";
 import type { Frame } from "./frames.ts";
+import { GiveWay } from "./give-way.ts";
 import type { LoadedModel, LoadOptions, Message } from "./messages.ts";
 import { probe } from "./probe.ts";
 import type { Probe } from "./probe.ts";
@@ -27,10 +28,15 @@ export async function runChild(providers: readonly string[] = [cpu]): Promise<vo
   // No event loop turns while the wire waits: what is under way must end before. A failure is told
   // to who asks for a load.
   await runtime.catch(() => {});
-  const sessions = new Map<number, Session>();
+  const state = {
+    sessions: new Map<number, Session>(),
+    runtime,
+    providers,
+    giveWay: new GiveWay(),
+  };
   try {
     for (let frame = wire.read(); frame !== undefined; frame = wire.read()) {
-      const answered = await answer(frame, { sessions, runtime, providers });
+      const answered = await answer(frame, state);
       if (answered !== undefined) wire.write(answered);
     }
   } catch (error) {
@@ -44,13 +50,17 @@ type State = {
   readonly sessions: Map<number, Session>;
   readonly runtime: Promise<Runtime>;
   readonly providers: readonly string[];
+  readonly giveWay: GiveWay;
 };
 
 async function answer({ message, tensors }: Frame, state: State): Promise<Frame | undefined> {
   const { sessions } = state;
   if (message.type === "run") {
     const session = sessions.get(message.session);
-    return session === undefined ? undefined : run(session, message, tensors);
+    if (session === undefined) return undefined;
+    const ran = await run(session, message, tensors);
+    if (ran.message.type === "ran") state.giveWay.ran(ran.message.ms);
+    return ran;
   }
   if (message.type === "load") return load(message, state);
   if (message.type === "unload" || message.type === "measure") {

@@ -5,7 +5,7 @@ export type LoadOptions = {
   readonly path: string;
   /** Threads of one onnxruntime session. */
   readonly threads: number;
-  /** Whether idle threads poll for work instead of sleeping: faster, at the price of their CPUs. */
+  /** Whether threads poll for a moment between the steps of a run before they sleep. */
   readonly spinning?: boolean;
   /** Run the model once before it counts as loaded, and try whether it may be batched. */
   readonly warmUp: boolean;

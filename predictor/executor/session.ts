@@ -25,11 +25,23 @@ export type Session = {
 export type SessionOptions = {
   readonly path: string;
   readonly threads: number;
+  /** See LoadOptions. */
   readonly spinning?: boolean;
   readonly optimization: "all" | "basic";
   /** onnxruntime's execution providers, the wanted one first; the CPU without it. */
   readonly providers?: readonly string[] | undefined;
 };
+
+/**
+ * How onnxruntime's threads wait between the steps of a run. By its own default they poll for as long
+ * as they like, after the run too: the CPU then lacks to whoever has the next request. So they poll
+ * for about as long as a step takes that has work for one thread only, and stop with the run.
+ */
+const polling = {
+  intra_op: { allow_spinning: "1", spin_duration_us: "50" },
+  force_spinning_stop: "1",
+};
+const sleeping = { intra_op: { allow_spinning: "0" } };
 
 /** The execution provider that every machine has. */
 export const cpu = "cpu";
@@ -60,7 +72,7 @@ export async function openSession(runtime: Runtime, options: SessionOptions): Pr
     runtime.InferenceSession.create(options.path, {
       intraOpNumThreads: options.threads,
       interOpNumThreads: 1,
-      extra: { session: { intra_op: { allow_spinning: options.spinning === true ? "1" : "0" } } },
+      extra: { session: options.spinning === true ? polling : sleeping },
       graphOptimizationLevel: options.optimization,
       // What goes wrong is thrown, too; a client must not be able to fill the log with it.
       logSeverityLevel: 4,

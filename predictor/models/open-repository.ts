@@ -1,7 +1,7 @@
 /** Puts a repository of many models together: storage, memory, metrics, log, and the polling. */
 import type { Config } from "../config.ts";
 import type { HttpServer } from "../http/server.ts";
-import { usableCpus } from "../ops/cpus.ts";
+import { cpuShare, usableCpus } from "../ops/cpus.ts";
 import type { Log } from "../ops/log.ts";
 import { usableMemoryBytes } from "../ops/memory.ts";
 import type { Metrics } from "../ops/metrics.ts";
@@ -125,13 +125,17 @@ function createResidency(
 ): Residency {
   const fitting = Math.max(1, Math.floor(budgetBytes / executorBytesMin));
   const hostsMax = executors ?? Math.min(usableCpus(), executorsMax, fitting);
-  const threads = config.intraOpNumThreads ?? Math.max(1, Math.floor(usableCpus() / hostsMax));
+  const { intraOpNumThreads: threads, intraOpSpinning: spinning } = config;
   const { entry, loadTimeoutMs, clock } = versions;
   return new Residency({
     entry: { ...entry, environment: { ...definedIn(config.environment), ...givesBack } },
     budgetBytes,
     hostsMax,
-    threads,
+    ...cpuShare(usableCpus(), {
+      executors: hostsMax,
+      ...(threads !== undefined && { threads }),
+      ...(spinning !== undefined && { spinning }),
+    }),
     loadTimeoutMs,
     admissionMs,
     clock,

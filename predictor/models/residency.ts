@@ -32,6 +32,8 @@ export type ResidencyOptions = {
   readonly hostsMax: number;
   /** Threads of one session. */
   readonly threads: number;
+  /** See LoadOptions. */
+  readonly spinning?: boolean;
   readonly loadTimeoutMs: number;
   /** How long a load waits for models in use to become idle. */
   readonly admissionMs: number;
@@ -175,10 +177,10 @@ export class Residency {
   }
 
   async #loadInto(host: Host, unit: Unit, path: string): Promise<void> {
-    const { threads, loadTimeoutMs, clock, observer } = this.#options;
+    const { threads, spinning = false, loadTimeoutMs, clock, observer } = this.#options;
     // Made-up input may hang a model or crash it that serves well otherwise.
     const warmUp = !unit.solo && unit.loaded === undefined;
-    const first: LoadOptions = { path, threads, warmUp };
+    const first: LoadOptions = { path, threads, spinning, warmUp };
     const { loaded: known } = unit;
     const options =
       known?.optimization === undefined ? first : { ...first, optimization: known.optimization };

@@ -44,15 +44,15 @@ describe("CPUs of the cgroup", () => {
 
 describe("the CPUs' share of an executor", () => {
   const rows = [
-    { why: "all of them for one", cpus: 4, wanted: { executors: 1 }, is: [4, false] },
+    { why: "all of them for one", cpus: 4, wanted: { executors: 1 }, is: [4, true] },
     { why: "equal ones", cpus: 5, wanted: { executors: 2 }, is: [2, true] },
     { why: "one at least", cpus: 2, wanted: { executors: 8 }, is: [1, false] },
-    { why: "what was asked for", cpus: 4, wanted: { executors: 2, threads: 1 }, is: [1, true] },
+    { why: "what was asked for", cpus: 4, wanted: { executors: 2, threads: 1 }, is: [1, false] },
     {
       why: "polling if asked for",
       cpus: 2,
-      wanted: { executors: 1, spinning: true },
-      is: [2, true],
+      wanted: { executors: 2, spinning: true },
+      is: [1, true],
     },
     {
       why: "no polling if asked for",

@@ -26,21 +26,20 @@ export function usableCpus(read: ReadFile = readIfThere): number {
 export type CpuShare = {
   /** Threads of each executor. */
   readonly threads: number;
-  /** Whether idle ones may poll for work instead of sleeping. */
+  /** Whether they poll for a moment between the steps of a run before they sleep. */
   readonly spinning: boolean;
 };
 
 /**
- * An equal share for each executor, where nothing else was asked for. Polling threads take the CPU
- * from whom it's needed by, and a quota of CPU time is used up by polling as well: they may only
- * where a CPU is left for the process that speaks HTTP.
+ * An equal share for each executor, where nothing else was asked for. A thread alone has nobody to
+ * wait for.
  */
 export function cpuShare(
   cpus: number,
   wanted: { readonly executors: number; readonly threads?: number; readonly spinning?: boolean },
 ): CpuShare {
   const { executors, threads = Math.max(1, Math.floor(cpus / executors)) } = wanted;
-  return { threads, spinning: wanted.spinning ?? threads * executors < cpus };
+  return { threads, spinning: wanted.spinning ?? threads > 1 };
 }
 
 function readIfThere(path: string): string | undefined {
