@@ -6,10 +6,10 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } fro
 import { join } from "node:path";
 import { after, before, describe, it } from "mocha";
 import { parse, stringify } from "yaml";
+import { freePort } from "../hack/free-port.ts";
 import { runCommand } from "../hack/go/command.ts";
 import { makeFolder } from "../predictor/storage/testing/folder.ts";
 import type { TestFolder } from "../predictor/storage/testing/folder.ts";
-import { freePort } from "../predictor/storage/testing/program.ts";
 import { fixtures } from "../predictor/tasks/testing/local-task.ts";
 import { irisPath, TestPredictor } from "../predictor/testing/test-predictor.ts";
 

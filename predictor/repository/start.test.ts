@@ -6,8 +6,8 @@ import { readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "mocha";
 
+import { freePort } from "../../hack/free-port.ts";
 import { inFolder } from "../storage/testing/folder.ts";
-import { freePort } from "../storage/testing/program.ts";
 import { startWebServer } from "../storage/testing/web-server.ts";
 import { TestPredictor } from "../testing/test-predictor.ts";
 

@@ -4,13 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { once } from "node:events";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "mocha";
 
+import { freePort } from "../../hack/free-port.ts";
 import { buildImages } from "../../hack/image/build.ts";
 import type { BuiltImages } from "../../hack/image/build.ts";
 import { canServeS3, startS3Server } from "../../predictor/storage/testing/s3-server.ts";
@@ -172,13 +170,4 @@ async function assertClassifies(url: string): Promise<void> {
   const answer = (await reply.json()) as { outputs?: { name: string; data: unknown[] }[] };
   const label = answer.outputs?.find(({ name }) => name === "label");
   assert.deepEqual(label?.data, [0, 1, 2], JSON.stringify(answer));
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, "close");
-  return port;
 }

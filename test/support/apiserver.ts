@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { access, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -22,6 +21,7 @@ import { renderKubeconfig, type Identity } from "../../hack/cluster/kubeconfig.t
 import { callKube, expectKube, type KubeEndpoint } from "../../hack/cluster/kube-request.ts";
 import { waitFor } from "../../hack/cluster/wait.ts";
 import { createAuthority, type Authority } from "../../hack/cluster/x509.ts";
+import { freePort } from "../../hack/free-port.ts";
 import { ensureBinary } from "../../hack/go/build.ts";
 
 export interface ApiserverOptions {
@@ -256,18 +256,4 @@ async function assets(): Promise<[etcd: string, apiserver: string]> {
     ),
   );
   return paths;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") {
-    throw new Error("no free port on 127.0.0.1");
-  }
-  return address.port;
 }

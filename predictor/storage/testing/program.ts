@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
+
+import { freePort } from "../../../hack/free-port.ts";
 
 /** A server of a test as a process of its own. */
 export interface Program extends AsyncDisposable {
@@ -44,15 +44,4 @@ export async function startProgram(options: ProgramOptions): Promise<Program> {
       if (child.exitCode === null && child.signalCode === null) await exited;
     },
   };
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const probe = createServer();
-  probe.listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, "close");
-  return port;
 }

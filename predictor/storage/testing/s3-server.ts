@@ -2,11 +2,10 @@ import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
 import { mkdir } from "node:fs/promises";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 
+import { freePort } from "../../../hack/free-port.ts";
 import { ensureBinary } from "../../../hack/go/build.ts";
 
 /** A real S3 server over a folder: versitygw. Every folder in `root` is a bucket. */
@@ -63,14 +62,4 @@ function listening(server: ChildProcessByStdio<null, Readable, Readable>): Promi
     server.on("error", reject);
     server.on("exit", () => reject(new Error(`versitygw ended: ${said}`)));
   });
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  probe.listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, "close");
-  return port;
 }

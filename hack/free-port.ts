@@ -1,0 +1,15 @@
+import { once } from "node:events";
+import { createServer, type AddressInfo } from "node:net";
+
+/**
+ * A port of the loopback interface that was free a moment ago, for a program that must be told
+ * one. Somebody may take it before the program listens.
+ */
+export async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, "close");
+  return port;
+}
