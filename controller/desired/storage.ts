@@ -44,7 +44,7 @@ export function modelMount(
       ],
     };
   }
-  if (storageUri !== undefined && /^(s3|gs|az|https|hf|oci):\/\//.test(storageUri)) {
+  if (storageUri !== undefined && isDownloaded(storageUri)) {
     return {
       env,
       volumes: [{ name: VOLUME, emptyDir: {} }],
@@ -52,6 +52,11 @@ export function modelMount(
     };
   }
   return { env, volumes: [], mounts: [] };
+}
+
+/** Whether it names a place that the predictor downloads from (docs/storage.md). */
+export function isDownloaded(storageUri: string): boolean {
+  return /^(s3|gs|az|https|hf|oci):\/\/[^/\s]+/.test(storageUri);
 }
 
 /** A place of spec.predictor.storageUris. */

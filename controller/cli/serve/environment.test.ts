@@ -1,7 +1,20 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, it } from "mocha";
 import { predictorEnvironment } from "./environment.ts";
 import { planOf } from "./testing/plans.ts";
+
+const CONTRACT = new URL("../../../docs/runtime-contract.md", import.meta.url);
+
+/** The variables of the contract's rows from the first store's to the last one's. */
+function storageVariables(): readonly string[] {
+  const rows = readFileSync(CONTRACT, "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith("| `"));
+  const at = (name: string): number => rows.findIndex((row) => row.startsWith(`| \`${name}\``));
+  const stores = rows.slice(at("AWS_ACCESS_KEY_ID"), at("ALLOWED_PORTS") + 1);
+  return stores.flatMap((row) => row.split(" | ")[0]?.match(/[A-Z][A-Z0-9_]+/g) ?? []);
+}
 
 const place = { port: 4711, modelDir: "/tmp/m", terminationLog: "/tmp/t" };
 
@@ -40,6 +53,23 @@ describe("predictorEnvironment", () => {
       ["NODE_OPTIONS", "GITHUB_TOKEN", "HOME"].filter((name) => name in env),
       [],
     );
+  });
+
+  describe("gives it what the runtime contract names for the stores", () => {
+    const names = [...storageVariables(), "S3_ANONYMOUS"];
+    for (const name of names) {
+      it(name, () => {
+        assert.equal(predictorEnvironment(planOf({}), place, { [name]: "x" })[name], "x");
+      });
+    }
+
+    it("which is all of them", () => {
+      const stores = ["AWS_REGION", "GS_ANONYMOUS", "AZURE_CLIENT_ID", "HF_TOKEN", "DOCKER_CONFIG"];
+      assert.deepEqual(
+        stores.filter((name) => !names.includes(name)),
+        [],
+      );
+    });
   });
 
   it("lets the manifest win over what is inherited, and the contract over both", () => {

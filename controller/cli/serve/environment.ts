@@ -11,13 +11,20 @@ export interface ProcessPlace {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * What a predictor gets of this program's own environment. A list, not everything: a manifest that works here must not owe
- * it to a variable that happened to be set. AWS_* are the store's credentials, the last group tunes the machine.
+ * What a predictor gets of this program's own environment. A list, not everything: a manifest that
+ * works here must not owe it to a variable that happened to be set. First what every program has,
+ * then the stores' addresses and credentials (AWS_* beside them), then what tunes the machine.
  */
 const INHERITED: ReadonlySet<string> = new Set(
   (
     "PATH HOME USER TMPDIR LANG LC_ALL TZ LD_LIBRARY_PATH NODE_EXTRA_CA_CERTS SSL_CERT_FILE SSL_CERT_DIR " +
-    "HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy S3_ANONYMOUS " +
+    "HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy " +
+    "S3_ANONYMOUS STORAGE_CREDENTIALS_DIR " +
+    "GOOGLE_APPLICATION_CREDENTIALS GS_ANONYMOUS STORAGE_EMULATOR_HOST GCE_METADATA_HOST " +
+    "AZURE_STORAGE_ACCOUNT AZURE_STORAGE_KEY AZURE_STORAGE_ACCESS_KEY AZURE_STORAGE_SAS_TOKEN " +
+    "AZURE_STORAGE_BLOB_ENDPOINT AZURE_CLIENT_ID AZURE_TENANT_ID AZURE_FEDERATED_TOKEN_FILE " +
+    "AZURE_CLIENT_SECRET AZURE_AUTHORITY_HOST HF_TOKEN HF_ENDPOINT DOCKER_CONFIG " +
+    "ALLOW_PRIVATE_NETWORKS ALLOWED_PORTS " +
     "LOG_LEVEL INTRA_OP_NUM_THREADS QUEUE_DEPTH_MAX BODY_BYTES_MAX MODEL_BYTES_MAX " +
     // Where a cluster has an image with a handler in it, this machine has a file.
     "HANDLER HANDLERS_ALLOWED HANDLER_TIMEOUT_SECONDS"

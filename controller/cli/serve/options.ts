@@ -26,7 +26,9 @@ Ctrl-C ends it.
 
   -f, --filename FILE          manifest with one or several InferenceServices; - is standard input;
                                may be repeated
-  MODEL                        model file, folder with a model, or s3:// or https:// URI
+  MODEL                        model file, folder with a model, or a URI: s3://, gs://, az://,
+                               https://, hf:// or oci://; credentials come from the environment
+                               (docs/storage.md)
 
       --host ADDRESS           address to listen on (127.0.0.1)
       --port PORT              port to listen on; 0 takes a free one (8080)

@@ -76,6 +76,10 @@ describe("planService", () => {
     ],
     ["/opt/pilotlightning/model", "file:///opt/pilotlightning/model"],
     ["https://example.com/m.onnx", "https://example.com/m.onnx"],
+    ["gs://bucket/iris", "gs://bucket/iris"],
+    ["az://models/iris", "az://models/iris"],
+    ["hf://org/name@v2/onnx", "hf://org/name@v2/onnx"],
+    ["oci://registry:5000/models/iris@sha256:0", "oci://registry:5000/models/iris@sha256:0"],
   ];
   for (const [storageUri, wanted] of places) {
     it(`storageUri ${storageUri} is ${wanted}`, () => {
@@ -204,7 +208,8 @@ describe("planService refuses", () => {
     },
     ...[
       ["pvc://claim/path", /no.* here: name the folder/],
-      ["gs://bucket/x", /must be s3:/],
+      ["http://host/x", /must be s3:/],
+      ["gs:///x", /must be s3:/],
       ["s3://user:password@host/x", /must not carry a user name/],
       ["file:///models/../etc", /must not contain "\.\."/],
       ["models/iris", /must be s3:/],
@@ -249,6 +254,9 @@ describe("serviceOfModel", () => {
     ["file:///models/Iris_v2.onnx", "iris-v2"],
     ["s3://bucket/some/folder/", "folder"],
     ["https://host/m.tar.gz", "m"],
+    ["hf://org/all-MiniLM-L6-v2", "all-minilm-l6-v2"],
+    ["oci://registry:5000/models/iris:v1", "iris-v1"],
+    ["oci://registry/models/iris@sha256:0123", "iris-sha256-0123"],
     ["file:///2024-model.onnx", "model"],
     ["file:///123.onnx", "model"],
     [`file:///${"a".repeat(45)}-b.onnx`, "a".repeat(45)],

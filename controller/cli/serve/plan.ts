@@ -16,6 +16,7 @@ import { isRefusal } from "../../desired/refusal.ts";
 import { modelNeeds } from "../../desired/predictor.ts";
 import { modelEnvironment } from "../../desired/predictor-env.ts";
 import { selectRuntime } from "../../desired/runtimes.ts";
+import { isDownloaded } from "../../desired/storage.ts";
 import { builtIns } from "../../runtimes.ts";
 import { NOMINAL_ROOT } from "../installation.ts";
 import type { ScalePolicy } from "./autoscale.ts";
@@ -263,13 +264,14 @@ function planStorage(model: ModelSpec, facts: Facts): PlannedStorage {
     const advice = "name the folder that the claim holds with file:///path";
     return fault(`${uri} is a claim of a cluster, and there are none here: ${advice}`);
   }
-  if (/^(s3|https):\/\/[^/\s]+/.test(uri)) {
+  if (isDownloaded(uri)) {
     return { uri, faults: [], notices: [] };
   }
   const file = localPath(uri, facts);
   if (file === undefined) {
     return fault(
-      `storageUri ${uri} must be s3://bucket/prefix, https://host/path, file:///path or an absolute path`,
+      `storageUri ${uri} must be s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, https://host/path, ` +
+        "hf://organisation/repository, oci://registry/repository:tag, file:///path or an absolute path",
     );
   }
   const missing = `${file} does not exist yet; it is looked for at each start`;
