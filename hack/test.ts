@@ -3,19 +3,23 @@
  * test:cluster`; `-g WORDS` leaves the tests whose titles match, as mocha's flag does. A tier that
  * cannot run here says why in one line and counts as one skipped, never as passed. The last line is
  * `N passed, N failed, N skipped`; the exit code is 1 when anything failed or, with CI=true, when
- * nothing ran.
+ * nothing ran, and 75 when another run has the checkout's cluster.
  */
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { TierRunsError } from "./cluster/tier-lock.ts";
 import { TIERS, type Tier } from "./test/tiers.ts";
 import type { Counts } from "./test/run-tier.ts";
 
 const DEFAULT_TIERS = ["unit", "apiserver", "chart", "interop", "image", "browser"];
 const EX_USAGE = 64;
+const EX_TEMPFAIL = 75;
+const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 async function main(names: readonly string[], grep: string | undefined): Promise<number> {
   const unknown = names.filter((name) => !(name in TIERS));
@@ -24,6 +28,26 @@ async function main(names: readonly string[], grep: string | undefined): Promise
     process.stderr.write(`no such test tier: ${unknown.join(", ")}; there are: ${known}\n`);
     return EX_USAGE;
   }
+  // Before the first tier: who must wait is to learn it at once.
+  const run = [...new Set(names)].reduce(
+    (work, name) => {
+      const alone = TIERS[name]?.alone;
+      return alone === undefined ? work : async () => alone(work);
+    },
+    async () => runTiers(names, grep),
+  );
+  try {
+    return await run();
+  } catch (error) {
+    if (!(error instanceof TierRunsError)) {
+      throw error;
+    }
+    process.stderr.write(`${error.message}\n`);
+    return EX_TEMPFAIL;
+  }
+}
+
+async function runTiers(names: readonly string[], grep: string | undefined): Promise<number> {
   const total = { passed: 0, failed: 0, skipped: 0 };
   const failures: string[] = [];
   for (const name of names) {
@@ -79,7 +103,7 @@ async function inChild(tier: Tier, grep: string | undefined): Promise<Counts> {
     const counts = join(folder, "counts.json");
     const main = join(import.meta.dirname, "test/run-tier.ts");
     const child = await tier.launch([main, JSON.stringify({ ...tier, grep }), counts]);
-    const [code, signal] = (await once(child, "exit")) as [number | null, string | null];
+    const [code, signal] = await exitOf(child);
     if (!existsSync(counts)) {
       return broken(`the tests ended early (${signal ?? `exit code ${code}`})`);
     }
@@ -88,6 +112,25 @@ async function inChild(tier: Tier, grep: string | undefined): Promise<Counts> {
     return broken(`the tests could not be started: ${String(error)}`);
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Its exit code or signal. What ends this process ends the tests first: a tier that went on without
+ * it would hold no lock.
+ */
+async function exitOf(child: ChildProcess): Promise<[number | null, NodeJS.Signals | null]> {
+  let received: NodeJS.Signals | undefined;
+  const pass = (signal: NodeJS.Signals): void => {
+    received = signal;
+    child.kill(signal);
+  };
+  for (const signal of FORWARDED) process.on(signal, pass);
+  try {
+    return (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
+  } finally {
+    for (const signal of FORWARDED) process.off(signal, pass);
+    if (received !== undefined) process.kill(process.pid, received);
   }
 }
 

@@ -5,6 +5,7 @@ import { createProgress } from "../go/progress.ts";
 import type { Provider } from "./cluster.ts";
 import { openCluster, openProvider } from "./open.ts";
 import { smoke } from "./smoke.ts";
+import { refuseBesideTier } from "./tier-lock.ts";
 
 const USAGE = `usage: node hack/cluster/main.ts COMMAND
   up            starts the cluster, or finds it running
@@ -27,6 +28,7 @@ async function main([command, ...rest]: readonly string[]): Promise<number> {
       return 0;
     }
     case "down":
+      await refuseBesideTier();
       await provider.down();
       return 0;
     case "status":

@@ -11,12 +11,22 @@ export interface LockOptions {
   readonly onWait?: (holder: ProcessId) => void;
 }
 
+/** A living process held the lock for longer than was to be waited. */
+export class LockHeldError extends Error {
+  readonly holder: ProcessId;
+
+  constructor(path: string, holder: ProcessId) {
+    super(`lock ${path} is held by process ${holder.pid}: wait for it, or end it`);
+    this.holder = holder;
+  }
+}
+
 const TIMEOUT_MS = 3_600_000;
 const POLL_MS = 200;
 
 /**
  * Runs `work` while no other process holds the lock file. The lock of a process that is gone
- * is taken over. Throws when a living holder keeps it longer than `timeoutMs`.
+ * is taken over. Throws LockHeldError when a living holder keeps it longer than `timeoutMs`.
  */
 export async function withLock<T>(
   path: string,
@@ -38,6 +48,12 @@ export async function withLock<T>(
   }
 }
 
+/** Who holds the lock file now; undefined when nobody does, or somebody who is gone. */
+export async function livingHolder(path: string): Promise<ProcessId | undefined> {
+  const holder = await readHolder(path);
+  return holder !== undefined && isAlive(holder) ? holder : undefined;
+}
+
 async function acquire(path: string, claim: string, options: LockOptions): Promise<void> {
   const deadlineMs = performance.now() + (options.timeoutMs ?? TIMEOUT_MS);
   let announced = false;
@@ -51,10 +67,8 @@ async function acquire(path: string, claim: string, options: LockOptions): Promi
       announced = true;
       options.onWait?.(holder);
     }
-    if (performance.now() > deadlineMs) {
-      throw new Error(
-        `lock ${path} is held by process ${holder?.pid ?? "?"}: wait for it, or end it`,
-      );
+    if (holder !== undefined && performance.now() >= deadlineMs) {
+      throw new LockHeldError(path, holder);
     }
     await delay(POLL_MS);
   }

@@ -7,6 +7,7 @@ import { findChromium } from "../browser/chromium.ts";
 import { pythonHindrance } from "../python/venv.ts";
 import { openCluster } from "../cluster/open.ts";
 import { installPilotlight } from "../cluster/pilotlight.ts";
+import { asOnlyTier } from "../cluster/tier-lock.ts";
 import { prepareApiserver, prepareBrowser, prepareCluster, prepareUnit } from "./prepare.ts";
 
 export interface Tier {
@@ -17,6 +18,8 @@ export interface Tier {
   readonly hindrance: () => Promise<string | undefined>;
   /** Builds or installs what the tests start, where that takes longer than a test may. */
   readonly prepare?: () => Promise<void>;
+  /** Runs the whole of it where no other run may go on at the same time. Throws when one does. */
+  readonly alone?: <T>(work: () => Promise<T>) => Promise<T>;
   /** Starts Node with these arguments where the tier's tests have to run. */
   readonly launch: (args: readonly string[]) => Promise<ChildProcess>;
 }
@@ -123,6 +126,7 @@ export const TIERS: Readonly<Record<string, Tier>> = {
     timeoutMs: 600_000,
     hindrance: clusterHindrance,
     prepare: async () => prepareCluster({ hasGo: hasGo() }),
+    alone: asOnlyTier,
     launch: insideCluster,
   },
 };

@@ -14,6 +14,8 @@ export interface Paths {
   readonly folder: string;
   readonly stateFile: string;
   readonly lockFile: string;
+  /** Held by the run of the cluster tier that uses it. */
+  readonly tierLockFile: string;
   readonly logs: string;
   readonly bin: string;
   readonly config: string;
@@ -46,6 +48,7 @@ export function pathsOf(checkout: string = CHECKOUT): Paths {
     folder,
     stateFile: join(folder, "state.json"),
     lockFile: join(clusters, `${id}.lock`),
+    tierLockFile: join(clusters, `${id}.tier.lock`),
     logs: join(folder, "logs"),
     bin: join(folder, "bin"),
     config: join(folder, "config"),
