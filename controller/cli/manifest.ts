@@ -3,7 +3,7 @@ import { LineCounter, isMap, isScalar, parseAllDocuments, type Document } from "
 import type { InferenceService } from "../api/inferenceservice.gen.ts";
 import type { ServingRuntime } from "../api/servingruntime.gen.ts";
 import { metadataFaults } from "./metadata-faults.ts";
-import { dotted, schemaFaults, type FieldPath, type Schema } from "./schema.ts";
+import { dotted, schemaFaults, type Fault, type FieldPath, type Schema } from "./schema.ts";
 
 /** An InferenceService and the way back to where it stands. */
 export interface Manifest {
@@ -86,7 +86,7 @@ function readObject(value: unknown, reading: Reading): void {
     faults.push(`${where([])}: a manifest is a mapping with apiVersion, kind, metadata and spec`);
     return;
   }
-  const { apiVersion, kind, metadata } = value as Readonly<Record<string, unknown>>;
+  const { apiVersion, kind } = value as Readonly<Record<string, unknown>>;
   if (typeof apiVersion !== "string" || typeof kind !== "string") {
     faults.push(`${where([])}: apiVersion and kind must say what this is`);
     return;
@@ -109,22 +109,26 @@ function readObject(value: unknown, reading: Reading): void {
     );
     return;
   }
-  if (!hasName(metadata)) {
-    faults.push(`${where(["metadata"])}: metadata.name is missing`);
-    return;
-  }
-  const wrong = [
-    ...metadataFaults(metadata as Readonly<Record<string, unknown>>),
-    ...schemaFaults(schema, value),
-  ];
+  const wrong = serviceFaults(schema, value);
   faults.push(...wrong.map((fault) => `${where(fault.path, fault.ofKey)}: ${fault.message}`));
   if (wrong.length === 0) {
     manifests.push({ isvc: value as InferenceService, where });
   }
 }
 
+/** What a cluster would refuse of an InferenceService before a controller sees it. */
+export function serviceFaults(schema: Schema, value: object): readonly Fault[] {
+  const metadata: unknown = "metadata" in value ? value.metadata : undefined;
+  return hasName(metadata)
+    ? [
+        ...metadataFaults(metadata as Readonly<Record<string, unknown>>),
+        ...schemaFaults(schema, value),
+      ]
+    : [{ path: ["metadata"], ofKey: false, message: "metadata.name is missing" }];
+}
+
 /** One that can be used; how it is to be is its CRD's to say. */
-function isRuntime(value: object, kind: string): value is ServingRuntime {
+export function isRuntime(value: object, kind: string): value is ServingRuntime {
   const spec: unknown = "spec" in value ? value.spec : undefined;
   const named = "metadata" in value && hasName(value.metadata);
   return (

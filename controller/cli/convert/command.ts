@@ -1,16 +1,20 @@
 /** `pilotlight convert`: KServe's manifests for Pilotlight. */
 import { isMap, LineCounter, parseAllDocuments, type Document } from "yaml";
 import { CliError, EXIT, noMoreThan, parseFlags, type Command } from "../command.ts";
-import { FILENAME_OPTION, readInput } from "../input.ts";
+import { FILENAME_OPTION, readInput, readSchema } from "../input.ts";
+import { findInstallation } from "../installation.ts";
+import { isRuntime } from "../manifest.ts";
 import { parseFormat, printedObjects } from "../output.ts";
+import { readSettings } from "../settings.ts";
 import { convertDocument, word } from "./convert.ts";
+import { outlook, type Known } from "./outlook.ts";
 
 const HELP = `Usage: pilotlight convert -f FILE... [FLAGS]
 
 Prints KServe's manifests as Pilotlight's: InferenceServices of serving.kserve.io/v1beta1 (or of
 serving.kubeflow.org, its name before), ServingRuntimes and ClusterServingRuntimes. What was changed
-is listed on standard error. Comments and order stay; other objects pass as they are. It asks no
-cluster.
+is listed on standard error, and so is what the controller will refuse of it or warn of, as far as
+that is known without a cluster. Comments and order stay; other objects pass as they are.
 
   -f, --filename FILE          manifest; - is standard input; may be repeated
   -o, --output yaml|json       documents, or one object or List (yaml)
@@ -19,8 +23,8 @@ cluster.
 What Pilotlight cannot be is refused with the way out, and nothing is printed: v1alpha2, the modes
 RawDeployment (Standard) and ModelMesh, TrainedModels, InferenceGraphs.
 
-Exit codes: 0 converted; 1 something was refused; 64 flags, 65 a manifest is no YAML or has no
-object; 66 a file is not there.
+Exit codes: 0 converted, whatever the controller will say of it; 1 something cannot be converted; 64
+flags, 65 a manifest is no YAML or has no object; 66 a file is not there.
 
 Examples:
   pilotlight convert -f kserve.yaml > pilotlight.yaml
@@ -49,18 +53,21 @@ export const convertCommand: Command = {
     if (documents.length === 0) {
       throw new CliError(EXIT.data, `no object in ${files.map(shownName).join(", ")}`);
     }
-    const told: string[] = [];
-    const refusals: string[] = [];
-    for (const { document, where } of documents) {
-      const { changes, refusal } = convertDocument(document);
-      told.push(...changes.map((change) => `${where}: ${change}`));
-      refusals.push(...(refusal === undefined ? [] : [`${where}: ${refusal}`]));
-    }
+    const converted = documents.map(({ document, where }) => ({
+      where,
+      ...convertDocument(document),
+      value: document.toJS() as unknown,
+    }));
+    const refusals = converted.flatMap(({ where, refusal }) =>
+      refusal === undefined ? [] : [`${where}: ${refusal}`],
+    );
     if (refusals.length > 0) {
       throw new CliError(EXIT.no, ["refused:", ...refusals].join("\n  "));
     }
-    for (const line of told) {
-      terminal.err(`pilotlight convert: ${line}\n`);
+    for (const { where, changes, outlook } of withOutlook(converted)) {
+      for (const line of [...changes, ...outlook]) {
+        terminal.err(`pilotlight convert: ${where}: ${line}\n`);
+      }
     }
     terminal.out(
       format === "yaml"
@@ -73,6 +80,44 @@ export const convertCommand: Command = {
     return Promise.resolve(EXIT.ok);
   },
 };
+
+interface Told {
+  readonly where: string;
+  readonly changes: readonly string[];
+  readonly value: unknown;
+}
+
+/** With what a cluster will say to each InferenceService that was changed. */
+function withOutlook(
+  converted: readonly Told[],
+): readonly (Told & { readonly outlook: readonly string[] })[] {
+  const changed = converted.filter(
+    ({ changes, value }) => changes.length > 0 && kindOf(value) === "InferenceService",
+  );
+  if (changed.length === 0) {
+    return converted.map((each) => ({ ...each, outlook: [] }));
+  }
+  const known: Known = {
+    schema: readSchema(findInstallation(import.meta.url).root),
+    settings: readSettings({}),
+    runtimes: converted
+      .map(({ value }) => value)
+      .filter(isObject)
+      .filter((value) => isRuntime(value, kindOf(value))),
+  };
+  return converted.map((each) => ({
+    ...each,
+    outlook: changed.includes(each) && isObject(each.value) ? outlook(each.value, known) : [],
+  }));
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+function kindOf(value: unknown): string {
+  return isObject(value) && "kind" in value && typeof value.kind === "string" ? value.kind : "";
+}
 
 function shownName(file: string): string {
   return file === "-" ? "stdin" : file;

@@ -154,6 +154,76 @@ spec:
     });
   }
 
+  describe("says what will become of it, and converts it all the same:", () => {
+    const predictor = (spec: string): string =>
+      SKLEARN.replace(/spec:[^]*/, `spec:\n  predictor: ${spec}\n`);
+    const onnx = "model: {modelFormat: {name: onnx}, storageUri: s3://models/a}";
+    const annotated = (annotation: string): string =>
+      predictor(`{${onnx}}`).replace("metadata:", `metadata:\n  annotations: {${annotation}}`);
+    const runtime = `---
+apiVersion: serving.kserve.io/v1alpha1
+kind: ClusterServingRuntime
+metadata: {name: mine}
+spec:
+  supportedModelFormats: [{name: onnx}]
+  containers: [{name: kserve-container, image: me/server}]
+`;
+    const mine = predictor("{model: {runtime: mine, modelFormat: {name: onnx}}}");
+    const rows: { why: string; text: string; says: RegExp | undefined }[] = [
+      { why: "nothing speaks against it", text: SKLEARN, says: undefined },
+      {
+        why: "another autoscaler",
+        text: annotated("serving.kserve.io/autoscalerClass: hpa"),
+        says: /: will be refused: FieldNotSupported: .* serving\.kserve\.io\/autoscaler/,
+      },
+      {
+        why: "a metric that wakes nobody",
+        text: predictor(`{scaleMetric: cpu, ${onnx}}`),
+        says: /: will be refused: InvalidAutoscaling: .* cannot wake a service from zero/,
+      },
+      {
+        why: "an annotation without effect",
+        text: annotated("serving.kserve.io/other: x"),
+        says: /: warning: \w+: .*serving\.kserve\.io\/other/,
+      },
+      {
+        why: "a field that is none",
+        text: predictor(`{replicas: 2, ${onnx}}`),
+        says: /: will be refused: spec\.predictor\.replicas is no known field/,
+      },
+      {
+        why: "a runtime that only the cluster may know",
+        text: mine,
+        says: /: will be refused, unless the cluster has a runtime for it: RuntimeNotFound: .*"mine"/,
+      },
+      { why: "a runtime that stands beside it", text: mine + runtime, says: undefined },
+    ];
+    for (const { why, text, says } of rows) {
+      it(why, async () => {
+        const { code, out, err } = await convert(text);
+        assert.equal(code, 0, err);
+        const told = err.split("\n").filter((line) => /will be refused|: warning: /.test(line));
+        assert.equal(told.length, says === undefined ? 0 : 1, err);
+        const prefix = /^pilotlight convert: m\.yaml:2: InferenceService sklearn-iris: /;
+        assert.ok(says === undefined || (says.test(err) && prefix.test(told[0] ?? "")), err);
+
+        const file = join(folder, "converted.yaml");
+        writeFileSync(file, out);
+        const rendered = await runCommand("render", "-f", file);
+        assert.equal(rendered.code === 0, !/will be refused/.test(err), rendered.err);
+      });
+    }
+
+    it("of what is Pilotlight's already nothing", async () => {
+      const ours = predictor(`{scaleMetric: cpu, ${onnx}}`).replace(
+        "serving.kserve.io",
+        "pilotlight.dev",
+      );
+      const { code, err } = await convert(ours);
+      assert.deepEqual([code, err], [0, ""]);
+    });
+  });
+
   it("exit codes: 64 without a file, 65 for no YAML or no object, 66 for no file", async () => {
     assert.equal((await runCommand("convert")).code, 64);
     assert.equal((await convert("a: [")).code, 65);
