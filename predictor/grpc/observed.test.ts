@@ -113,21 +113,24 @@ describe("gRPC that is looked at", () => {
     assert.equal((answered["raw_output_contents"] as unknown[]).length, 2);
   });
 
-  it("gives a request without an id one that events and log share", () => {
+  it("gives a request without an id one that events and log share", async () => {
     const made = receiver
       .events("request")
       .map((event) => String(event.headers["ce-id"]))
       .find((id) => !id.startsWith("id-"));
     assert.match(made ?? "", /^[0-9a-f-]{36}$/);
     assert(receiver.events("response").some((event) => event.headers["ce-id"] === made));
-    assert(lines().some(({ requestId }) => requestId === made));
+    await predictor.line("request", { requestId: made });
   });
 
   type Line = { requestId: string; status: number; grpcStatus: string; path: string };
   const lines = (): Line[] =>
     predictor.log.filter(({ message }) => message === "request") as unknown as Line[];
 
-  it("writes a line for each request", () => {
+  it("writes a line for each request", async () => {
+    for (const requestId of ["id-1", "id-2", "id-3-1", "id-3-2"]) {
+      await predictor.line("request", { requestId });
+    }
     const seen = lines()
       .filter(({ requestId }) => requestId.startsWith("id-"))
       .map(({ requestId, status, grpcStatus, path }) =>

@@ -144,7 +144,8 @@ describe("a repository of tasks, handlers and tensors", () => {
       inputs.map(({ name }) => name),
       ["input_ids", "attention_mask"],
     );
-    const why = JSON.stringify(predictor.log.filter(({ message }) => message === "model loaded"));
+    const { notes } = await predictor.line("model loaded", { model: "speechless" });
+    const why = JSON.stringify(notes);
     assert.match(why, /is served without the task that its config.json suggests: task question/);
   });
 

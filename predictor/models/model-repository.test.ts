@@ -209,6 +209,7 @@ describe("a model that can't come back into memory", () => {
     const failures = await predictor.metric("pilotlight_model_load_failures_total ");
     // More than one only where the first second was over before the last request.
     assert(failures >= 1 && failures <= 3, `${failures} loads failed`);
+    await predictor.logged("model can't be loaded", failures);
     const lines = predictor.log.filter(({ message }) => message === "model can't be loaded");
     assert.equal(lines.length, failures);
     await writeFile(path, small(2));

@@ -65,11 +65,14 @@ for (const { repository, why, failure } of kinds) {
       const { code, details } = await client.call("ModelInfer", request);
       assert.equal(code, status.UNAVAILABLE, details);
       assert.match(details, says);
+      await predictor.logged(failure);
       const tries = predictor.log.filter(({ message }) => message === failure).length;
       // More than one only where the first second was over before the last request.
       assert(tries >= 1 && tries <= 3, `${tries} tries`);
       if (!repository) return;
-      assert.equal(await predictor.metric("pilotlight_model_load_failures_total "), tries);
+      const failures = await predictor.metric("pilotlight_model_load_failures_total ");
+      await predictor.logged(failure, failures);
+      assert.equal(failures, predictor.log.filter(({ message }) => message === failure).length);
     });
 
     it("does no harm to the newest", async () => {

@@ -99,7 +99,8 @@ describe("a predictor that is looked at", () => {
     assert.equal(response?.headers["ce-source"], "http://iris.default");
   });
 
-  it("writes a line for each request", () => {
+  it("writes a line for each request", async () => {
+    await predictor.logged("request", 5);
     const lines = predictor.log.filter(({ message }) => message === "request") as unknown as {
       requestId: string;
       status: number;

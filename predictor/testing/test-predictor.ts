@@ -14,7 +14,7 @@ export const irisPath = fileURLToPath(
 );
 
 export type Answer = { status: number; headers: Headers; text: string; json: unknown };
-type LogLine = { message: string; port?: number };
+type LogLine = { message: string; port?: number; [field: string]: unknown };
 
 export class TestPredictor implements AsyncDisposable {
   readonly child: ChildProcess;
@@ -54,10 +54,26 @@ export class TestPredictor implements AsyncDisposable {
 
   /** Waits for a message in the log, so many times. */
   async logged(message: string, times = 1): Promise<void> {
-    while (this.log.filter((entry) => entry.message === message).length < times) {
-      assert.equal(this.child.exitCode, null, `it ended before "${message}": ${this.errors}`);
-      await new Promise<void>((resolve) => this.#seen.push(resolve));
+    const found = (): number => this.log.filter((entry) => entry.message === message).length;
+    while (found() < times) await this.#logs(message);
+  }
+
+  /** Waits for a line of that message and these fields: an answer may overtake it. */
+  async line(message: string, fields: Readonly<Record<string, unknown>>): Promise<LogLine> {
+    const wanted = Object.entries({ ...fields, message });
+    const find = (): LogLine | undefined =>
+      this.log.find((entry) => wanted.every(([name, value]) => entry[name] === value));
+    for (;;) {
+      const found = find();
+      if (found !== undefined) return found;
+      await this.#logs(JSON.stringify({ message, ...fields }));
     }
+  }
+
+  /** Waits for one more line of the log, or the end, which is before what was waited for. */
+  async #logs(awaited: string): Promise<void> {
+    assert.equal(this.child.exitCode, null, `it ended before "${awaited}": ${this.errors}`);
+    await new Promise<void>((resolve) => this.#seen.push(resolve));
   }
 
   #wake(): void {
