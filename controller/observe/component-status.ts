@@ -6,10 +6,11 @@ import type { View } from "./view.ts";
 
 /** `effective` says how it scales; unknown while nothing was decided. */
 export function componentStatus(
-  { service }: View,
+  { service, stopped }: View,
   effective: Effective | undefined,
 ): ComponentStatus {
-  const status = service?.status;
+  // What is about to go has no address and no traffic any more.
+  const status = stopped === true ? undefined : service?.status;
   return { ...(status === undefined ? {} : knativeStatus(status)), ...effective };
 }
 

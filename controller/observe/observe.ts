@@ -97,8 +97,9 @@ export function observe(observation: Observation): InferenceServiceStatus {
       ...(predictor === undefined ? [] : contentsDiffer(predictor.view, told)),
     ]),
   ];
-  // Requests enter where the order of the components begins.
-  const entry = parts[0]?.view.service?.status;
+  // Requests enter where the order of the components begins. A stopped one answers nobody, also
+  // while its Knative Service has yet to go.
+  const entry = observation.stopped === true ? undefined : parts[0]?.view.service?.status;
   const { url } = entry ?? {};
   const address = entry?.address?.url;
   return {
