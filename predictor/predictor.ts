@@ -17,6 +17,7 @@ import { openModel } from "./models/open-model.ts";
 import type { Observation } from "./observe/observation.ts";
 import { givenRequestId } from "./observe/request-id.ts";
 import type { Watcher } from "./observe/watch.ts";
+import { executorEnvironment } from "./executor/environment.ts";
 import { cpuShare, usableCpus } from "./ops/cpus.ts";
 import type { Log } from "./ops/log.ts";
 import type { Metrics, ModelMetrics } from "./ops/metrics.ts";
@@ -87,7 +88,11 @@ class Predictor {
       watch: undefined,
     };
     this.#versions = {
-      entry: { ...entry, args: [...entry.args, config.executionProviders.join(",")] },
+      entry: {
+        ...entry,
+        args: [...entry.args, config.executionProviders.join(",")],
+        environment: executorEnvironment(config.environment),
+      },
       executors: config.executors,
       ...cpuShare(usableCpus(), {
         executors: config.executors,
