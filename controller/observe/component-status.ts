@@ -5,13 +5,17 @@ import type { Effective } from "../desired/effective.ts";
 import type { View } from "./view.ts";
 
 /** `effective` says how it scales; unknown while nothing was decided. */
-export function componentStatus(
-  { service, stopped }: View,
-  effective: Effective | undefined,
-): ComponentStatus {
-  // What is about to go has no address and no traffic any more.
-  const status = stopped === true ? undefined : service?.status;
+export function componentStatus(view: View, effective: Effective | undefined): ComponentStatus {
+  const status = servingStatus(view);
   return { ...(status === undefined ? {} : knativeStatus(status)), ...effective };
+}
+
+/**
+ * What its Knative Service says of who answers, and where. A stopped one answers nobody, also while
+ * its Knative Service has yet to go.
+ */
+export function servingStatus({ service, stopped }: View): KnativeService["status"] {
+  return stopped === true ? undefined : service?.status;
 }
 
 function knativeStatus(status: NonNullable<KnativeService["status"]>): ComponentStatus {

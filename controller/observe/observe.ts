@@ -26,7 +26,7 @@ import type { Refusal } from "../desired/refusal.ts";
 import { RUNTIME_OUTDATED } from "../desired/runtime-pin.ts";
 import type { Warning } from "../desired/warning.ts";
 import { lastColdStart } from "./cold-start.ts";
-import { componentStatus } from "./component-status.ts";
+import { componentStatus, servingStatus } from "./component-status.ts";
 import { condition, conditions, readyType, type Verdict } from "./conditions.ts";
 import { contentsDiffer, type RevisionDigests, revisionDigests } from "./digests.ts";
 import { kserveConditions } from "./kserve-conditions.ts";
@@ -97,9 +97,9 @@ export function observe(observation: Observation): InferenceServiceStatus {
       ...(predictor === undefined ? [] : contentsDiffer(predictor.view, told)),
     ]),
   ];
-  // Requests enter where the order of the components begins. A stopped one answers nobody, also
-  // while its Knative Service has yet to go.
-  const entry = observation.stopped === true ? undefined : parts[0]?.view.service?.status;
+  // Requests enter where the order of the components begins.
+  const [first] = parts;
+  const entry = first === undefined ? undefined : servingStatus(first.view);
   const { url } = entry ?? {};
   const address = entry?.address?.url;
   return {

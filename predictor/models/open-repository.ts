@@ -1,6 +1,7 @@
 /** Puts a repository of many models together: storage, memory, metrics, log, and the polling. */
 import type { Config } from "../config.ts";
 import type { HttpServer } from "../http/server.ts";
+import { hostEnvironment } from "../executor/environment.ts";
 import { cpuShare, usableCpus } from "../ops/cpus.ts";
 import type { Log } from "../ops/log.ts";
 import { usableMemoryBytes } from "../ops/memory.ts";
@@ -128,7 +129,7 @@ function createResidency(
   const { intraOpNumThreads: threads, intraOpSpinning: spinning } = config;
   const { entry, loadTimeoutMs, clock } = versions;
   return new Residency({
-    entry: { ...entry, environment: { ...definedIn(config.environment), ...givesBack } },
+    entry: { ...entry, environment: hostEnvironment(config.environment) },
     budgetBytes,
     hostsMax,
     ...cpuShare(usableCpus(), {
@@ -155,19 +156,4 @@ function createResidency(
       },
     },
   });
-}
-
-/**
- * glibc keeps what is freed, and the more so the larger the blocks are that it has seen. With these
- * it maps large blocks, weights above all, one by one, and gives them back when a model leaves.
- */
-const givesBack = {
-  MALLOC_ARENA_MAX: "2",
-  MALLOC_MMAP_THRESHOLD_: "1048576",
-  MALLOC_TRIM_THRESHOLD_: "4194304",
-};
-
-function definedIn(environment: Config["environment"]): Record<string, string> {
-  const entries = Object.entries(environment);
-  return Object.fromEntries(entries.flatMap(([key, value]) => (value ? [[key, value]] : [])));
 }
