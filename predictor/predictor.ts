@@ -96,8 +96,8 @@ class Predictor {
       executors: config.executors,
       ...cpuShare(usableCpus(), {
         executors: config.executors,
-        ...(config.intraOpNumThreads && { threads: config.intraOpNumThreads }),
-        ...(config.intraOpSpinning !== undefined && { spinning: config.intraOpSpinning }),
+        threads: config.intraOpNumThreads,
+        spinning: config.intraOpSpinning,
       }),
       loadTimeoutMs,
       clock: systemClock,

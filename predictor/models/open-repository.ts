@@ -126,7 +126,6 @@ function createResidency(
 ): Residency {
   const fitting = Math.max(1, Math.floor(budgetBytes / executorBytesMin));
   const hostsMax = executors ?? Math.min(usableCpus(), executorsMax, fitting);
-  const { intraOpNumThreads: threads, intraOpSpinning: spinning } = config;
   const { entry, loadTimeoutMs, clock } = versions;
   return new Residency({
     entry: { ...entry, environment: hostEnvironment(config.environment) },
@@ -134,8 +133,8 @@ function createResidency(
     hostsMax,
     ...cpuShare(usableCpus(), {
       executors: hostsMax,
-      ...(threads !== undefined && { threads }),
-      ...(spinning !== undefined && { spinning }),
+      threads: config.intraOpNumThreads,
+      spinning: config.intraOpSpinning,
     }),
     loadTimeoutMs,
     admissionMs,

@@ -36,7 +36,11 @@ export type CpuShare = {
  */
 export function cpuShare(
   cpus: number,
-  wanted: { readonly executors: number; readonly threads?: number; readonly spinning?: boolean },
+  wanted: {
+    readonly executors: number;
+    readonly threads?: number | undefined;
+    readonly spinning?: boolean | undefined;
+  },
 ): CpuShare {
   const { executors, threads = Math.max(1, Math.floor(cpus / executors)) } = wanted;
   return { threads, spinning: wanted.spinning ?? threads > 1 };
