@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import type { Socket } from "node:net";
 import type { Tensor } from "../protocol/tensor.ts";
+import { BriefPoll } from "./brief-poll.ts";
 import { FrameReader, writeFrame } from "./frames.ts";
 import type { Frame } from "./frames.ts";
 import type { LoadedModel, LoadOptions, Message } from "./messages.ts";
@@ -36,6 +37,7 @@ export class ExecutorProcess {
   readonly #child: ChildProcess;
   readonly #socket: Socket;
   readonly #pending = new Map<number, Settle>();
+  readonly #poll = new BriefPoll({ waiting: () => this.#pending.size > 0 });
   #nextId = 1;
   #death: ExecutorDied | undefined;
   /** Settles when the process has ended, whatever the way. */
@@ -74,6 +76,8 @@ export class ExecutorProcess {
   /** Loads a model as the session of that number. Rejects with ExecutorRefused or ExecutorDied. */
   async load(options: LoadOptions, session = 0): Promise<LoadedModel> {
     const id = this.#nextId++;
+    // What polls between the steps of a run and what polls for its end need a CPU more than one.
+    this.#poll.enabled = options.spinning === true;
     const load: Message = { type: "load", id, session, ...options };
     const { message } = await this.#ask(id, { message: load, tensors: [] });
     if (message.type === "loaded") return message.model;
@@ -88,9 +92,14 @@ export class ExecutorProcess {
   ): Promise<RunResult> {
     const id = this.#nextId++;
     const run: Message = { type: "run", id, session, outputs };
-    const frame = await this.#ask(id, { message: run, tensors: inputs });
+    const asked = this.#ask(id, { message: run, tensors: inputs });
+    this.#poll.sent();
+    const frame = await asked;
     const { message } = frame;
-    if (message.type === "ran") return { outputs: frame.tensors, ms: message.ms };
+    if (message.type === "ran") {
+      this.#poll.ran(message.ms);
+      return { outputs: frame.tensors, ms: message.ms };
+    }
     throw new ExecutorRefused(message.type === "run-failed" ? message.reason : message.type);
   }
 

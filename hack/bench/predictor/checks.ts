@@ -1,6 +1,7 @@
 /** What the predictor promises, as ratios to baselines of the same run. */
 import { between, over } from "./rounds.ts";
 import type { Cell } from "./rounds.ts";
+import { shown } from "./stats.ts";
 import type { Summary } from "./stats.ts";
 
 export type Check = {
@@ -23,7 +24,7 @@ export function checksOf(cells: readonly Cell[]): Check[] {
         cell.contestant.startsWith(contestant) &&
         cell.connections === connections,
     );
-  return [...irisChecks(find), ...rawChecks(find), ...healthChecks(cells)];
+  return [...irisChecks(find), ...rawChecks(find), ...healthChecks(cells, find)];
 }
 
 const atLeast = (what: string, measured: Summary, least: number): Check => ({
@@ -91,16 +92,17 @@ function rawChecks(find: Find): Check[] {
   return checks;
 }
 
-function healthChecks(cells: readonly Cell[]): Check[] {
+/** Each with what a server that does nothing has beside onnxruntime alone. */
+function healthChecks(cells: readonly Cell[], find: Find): Check[] {
+  const p99 = (cell: Cell): Summary => over(cell, (each) => each.probeP99 ?? Number.NaN);
   return cells
     .filter(({ model, contestant }) => contestant === "ours" && model !== "iris")
     .map((cell) => {
-      const what = `${cell.model}, ${cell.connections} connections: health P99 meanwhile`;
-      return atMost(
-        what,
-        over(cell, (each) => each.probeP99 ?? Number.NaN),
-        10,
-      );
+      const { model, connections } = cell;
+      const raw = find(model, "raw", connections);
+      const floor = raw === undefined ? "" : ` (an idle server's beside raw: ${shown(p99(raw))})`;
+      const what = `${model}, ${connections} connections: health P99 meanwhile${floor}`;
+      return atMost(what, p99(cell), 10);
     });
 }
 

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { usableCpus } from "../../../predictor/ops/cpus.ts";
 import { startPeer } from "../../peers/peer.ts";
 import type { PeerName } from "../../peers/peer.ts";
-import { applyLoad } from "./load.ts";
+import { applyLoad, probeHealth } from "./load.ts";
 import type { Measured } from "./load.ts";
 import type { RawOptions, RawOrder } from "./raw-server.ts";
 import { startServer } from "./server.ts";
@@ -36,10 +36,13 @@ export function served(name: string, server: RunningServer, workload: Workload):
     measure: async (connections, ms) => {
       const measured = await applyLoad(server, { ...target, connections, ms });
       if (!probed) return measured;
-      const again = { ...target, connections, ms: ms / 2, probe: true };
-      const { probeP99, probeMaxMs, failures } = await applyLoad(server, again);
-      const health = { probeP99: probeP99 ?? Number.NaN, probeMaxMs: probeMaxMs ?? Number.NaN };
-      return { ...measured, ...health, failures: measured.failures + failures };
+      const again = { ...target, connections, ms: ms / 2 };
+      const [loaded, health] = await Promise.all([
+        applyLoad(server, again),
+        probeHealth(server, ms / 2),
+      ]);
+      const failures = measured.failures + loaded.failures + health.failures;
+      return { ...measured, ...health, failures };
     },
     [Symbol.asyncDispose]: async () => server[Symbol.asyncDispose](),
   };
@@ -102,25 +105,34 @@ export async function peer(name: PeerName, workload: Workload): Promise<Contesta
   return served(`${name} ${started.version}`, server, workload);
 }
 
-/** onnxruntime without a server. */
+/**
+ * onnxruntime without a server. Beside it, once more, a server that does nothing answers for health:
+ * what the machine leaves to any process while each CPU runs a model.
+ */
 export async function raw(workload: Workload): Promise<Contestant> {
+  const bare = await startServer("bare-server.ts", {});
   const options: RawOptions = { workload: workload.name, threads: usableCpus() };
   const program = fileURLToPath(new URL("raw-server.ts", import.meta.url));
   const child = fork(program, [JSON.stringify(options)], { stdio: "inherit" });
   const ended = once(child, "exit");
   await once(child, "message");
+  const run = async (order: RawOrder): Promise<Measured> => {
+    child.send(order);
+    const [measured] = await once(child, "message");
+    return measured as Measured;
+  };
   return {
     name: "raw",
     pid: child.pid ?? 0,
     measure: async (connections, ms) => {
-      const order: RawOrder = { ms, callers: connections };
-      child.send(order);
-      const [measured] = await once(child, "message");
-      return measured as Measured;
+      const measured = await run({ ms, callers: connections });
+      const again = run({ ms: ms / 2, callers: connections });
+      const [health] = await Promise.all([probeHealth(bare, ms / 2), again]);
+      return { ...measured, ...health, failures: measured.failures + health.failures };
     },
     [Symbol.asyncDispose]: async () => {
       child.kill("SIGKILL");
-      await ended;
+      await Promise.all([ended, bare[Symbol.asyncDispose]()]);
     },
   };
 }

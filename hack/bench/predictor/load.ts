@@ -41,6 +41,25 @@ export async function applyLoad(server: { pid: number }, load: Load): Promise<Me
   return { ...measured, cpuUs: ((cpuMs(server.pid) - before) * 1000) / measured.requests };
 }
 
+/**
+ * Asks for a server's health from a process that does nothing else: what it waits for is the server
+ * and the CPU, and no body that a load generator writes.
+ */
+export async function probeHealth(
+  { port }: { port: number },
+  ms: number,
+): Promise<Pick<Measured, "probeP99" | "probeMaxMs" | "failures">> {
+  const { probeP99, probeMaxMs, failures } = await generate({
+    port,
+    path: "",
+    bodies: [],
+    connections: 0,
+    ms,
+    probe: true,
+  });
+  return { probeP99: probeP99 ?? Number.NaN, probeMaxMs: probeMaxMs ?? Number.NaN, failures };
+}
+
 async function generate(load: Load): Promise<Measured> {
   const { promise, resolve, reject } = Promise.withResolvers<Measured>();
   const child = fork(import.meta.filename, [], { stdio: "inherit", serialization: "advanced" });
