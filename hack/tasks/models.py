@@ -216,8 +216,23 @@ def text_to_text(kept):
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
         task_specific_params={
-            "summarization": {"prefix": "Summarize: ", "no_repeat_ngram_size": 2},
-            "translation_en_to_de": {"prefix": "English to German: ", "max_length": 14},
+            "summarization": {
+                "prefix": "Summarize: ",
+                "no_repeat_ngram_size": 2,
+                "num_beams": 4,
+                "length_penalty": 2.0,
+                "early_stopping": True,
+                # With one of its own a random model would never end a text.
+                "eos_token_id": [tokenizer.eos_token_id, *range(6, len(tokenizer), 4)],
+            },
+            "translation_en_to_de": {
+                "prefix": "English to German: ",
+                "max_length": 14,
+                "num_beams": 3,
+                "forced_bos_token_id": 40,
+                "forced_eos_token_id": tokenizer.eos_token_id,
+                "bad_words_ids": [[tokenizer.pad_token_id], [155], [40, 9]],
+            },
         },
     )
     return T5ForConditionalGeneration(config).eval(), tokenizer

@@ -64,6 +64,10 @@ PROMPTS = [
     ("The quick brown fox", {"max_new_tokens": 16, "no_repeat_ngram_size": 2}),
     ("A pilot light", {"max_new_tokens": 8, "min_new_tokens": 8, "repetition_penalty": 1.3}),
     ("Water", {"max_new_tokens": 40, "repetition_penalty": 1.5}),
+    ("Water boils", {"max_new_tokens": 12, "num_beams": 2}),
+    ("Once upon a time", {"max_new_tokens": 20, "num_beams": 5, "no_repeat_ngram_size": 2}),
+    ("Marie Curie", {"max_new_tokens": 16, "num_beams": 3, "repetition_penalty": 1.4}),
+    ("Marie Curie", {"max_new_tokens": 16, "num_beams": 3, "early_stopping": True}),
 ]
 
 SOURCES = [
@@ -73,12 +77,36 @@ SOURCES = [
     ("A pilot light burns nothing at zero.", {"max_new_tokens": 6, "min_new_tokens": 6}),
 ]
 
+SOURCES += [
+    (text, {"max_new_tokens": 14, "num_beams": beams, **given})
+    for text in ("The house is small.", "Zürich 🦊 café")
+    for beams, given in (
+        (2, {}),
+        (4, {"repetition_penalty": 1.5}),
+        (3, {"no_repeat_ngram_size": 2, "min_new_tokens": 5}),
+    )
+]
+
 LONG = [
     ("The meeting took two hours, and nothing was decided.", {"max_new_tokens": 12}),
     ("Water boils at one hundred degrees. " * 3, {"max_new_tokens": 16, "min_new_tokens": 16}),
+    ("Water boils at one hundred degrees.", {"max_new_tokens": 16, "num_beams": 1}),
+    ("Once upon a time there was a king.", {"max_new_tokens": 16}),
+] + [
+    (text, {"max_new_tokens": 16, **given})
+    for text in CORPUS[:6]
+    for given in (
+        {},
+        {"early_stopping": False, "length_penalty": 1.0},
+        {"early_stopping": "never", "length_penalty": 1.6},
+        {"early_stopping": False, "length_penalty": -1.0},
+        {"early_stopping": "never", "length_penalty": 0.0, "num_beams": 6},
+        {"min_new_tokens": 6, "repetition_penalty": 1.5, "num_beams": 2},
+    )
 ]
 
 FOREIGN = [
     ("The house is small.", {}),
+    ("The garden has three daughters.", {"num_beams": 1}),
     ("Zürich 🦊 café", {"max_new_tokens": 10, "repetition_penalty": 1.5}),
 ]

@@ -4,9 +4,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "mocha";
 import type { JsonObject } from "../protocol/json.ts";
-import { probabilities, penalized } from "./generation/sampling.ts";
+import { penalized } from "./generation/constraints.ts";
+import { warped } from "./generation/sampling.ts";
 import type { Sampling } from "./generation/sampling.ts";
 import { taskNames } from "./names.ts";
+import { softmax } from "./scores.ts";
 import type { TaskName } from "./names.ts";
 import type { Bytes } from "../protocol/tensor.ts";
 import { taskShapes } from "./signatures.ts";
@@ -104,11 +106,11 @@ describe("sampling", () => {
         temperature: parameters["temperature"] ?? 1,
         topK: parameters["top_k"] ?? 0,
         topP: parameters["top_p"] ?? 1,
-        repetitionPenalty: parameters["repetition_penalty"] ?? 1,
-        noRepeatNgramSize: 0,
       };
-      const left = penalized(Float64Array.from(scores), history, sampling);
-      assertAlike([...probabilities(left, sampling)], theirs);
+      const repetitionPenalty = parameters["repetition_penalty"] ?? 1;
+      const repetition = { repetitionPenalty, noRepeatNgramSize: 0 };
+      const left = penalized(Float64Array.from(scores), history, repetition);
+      assertAlike([...softmax(warped(left, sampling))], theirs);
     });
   }
 });

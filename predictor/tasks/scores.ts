@@ -9,6 +9,14 @@ export function softmax(logits: ArrayLike<number>): Float64Array {
   return scores.map((each) => each / sum);
 }
 
+/** Logarithms of what softmax gives, without its rounding to 0. */
+export function logSoftmax(logits: Float64Array): Float64Array {
+  const max = logits.reduce((most, each) => Math.max(most, each), Number.NEGATIVE_INFINITY);
+  const sum = logits.reduce((total, each) => total + Math.exp(each - max), 0);
+  const shift = max + Math.log(sum);
+  return logits.map((each) => each - shift);
+}
+
 export function sigmoid(logits: ArrayLike<number>): Float64Array {
   return Float64Array.from(logits, (logit) => 1 / (1 + Math.exp(-logit)));
 }

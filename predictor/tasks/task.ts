@@ -23,6 +23,8 @@ export type RunOptions = {
    * stay where they are: a cache of megabytes isn't passed around for every token.
    */
   readonly carry?: Readonly<Record<string, string>>;
+  /** Which rows of what was carried here are this run's; without it, all as they are. */
+  readonly rows?: readonly number[];
 };
 
 export type Outputs = ReadonlyMap<string, Tensor>;

@@ -13,7 +13,28 @@ export function packLongs(values: readonly number[]): Bytes {
 
 /** One row of INT64. */
 export function longs(name: string, values: readonly number[]): Tensor {
-  return { name, datatype: "INT64", shape: [1, values.length], data: packLongs(values) };
+  return longRows(name, [values]);
+}
+
+/** Rows of INT64, all of one length. */
+export function longRows(name: string, rows: readonly (readonly number[])[]): Tensor {
+  const shape = [rows.length, rows[0]?.length ?? 0];
+  return { name, datatype: "INT64", shape, data: packLongs(rows.flat()) };
+}
+
+/**
+ * The rows at these indexes, in this order, any of them several times; the tensor itself where these
+ * are its rows as they are. Elements have a fixed size.
+ */
+export function takeRows(tensor: Tensor, indexes: readonly number[]): Tensor {
+  const [count = 0, ...rest] = tensor.shape;
+  if (indexes.length === count && indexes.every((index, at) => index === at)) return tensor;
+  const width = tensor.data.byteLength / Math.max(1, count);
+  const data = new Uint8Array(width * indexes.length);
+  for (const [at, index] of indexes.entries()) {
+    data.set(tensor.data.subarray(index * width, (index + 1) * width), at * width);
+  }
+  return { ...tensor, shape: [indexes.length, ...rest], data };
 }
 
 /** The elements as numbers; float16 too. */

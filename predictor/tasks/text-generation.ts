@@ -2,11 +2,12 @@
 import { invalid } from "../errors.ts";
 import type { JsonObject } from "../protocol/json.ts";
 import type { Signature, Tensor } from "../protocol/tensor.ts";
-import { carried, emptyPast, flag, lastRow, pastInputs } from "./generation/cache.ts";
+import { carried, emptyPast, flag, lastScores, pastInputs } from "./generation/cache.ts";
 import { generate } from "./generation/loop.ts";
-import { endTokens, generationDefaults, parseGeneration } from "./generation/options.ts";
+import { generationDefaults, parseGeneration } from "./generation/options.ts";
+import type { Step } from "./generation/step.ts";
 import type { Task, TaskContext, TaskFolder } from "./task.ts";
-import { longs } from "./tensors.ts";
+import { longRows } from "./tensors.ts";
 import { outputOf } from "./text/graph.ts";
 import type { TextTokenizer } from "./text/tokenizer.ts";
 
@@ -28,7 +29,6 @@ export function textGeneration(folder: TaskFolder, tokenizer: TextTokenizer): Ta
         {
           start: ids,
           step: stepper(context, signature),
-          ends: endTokens(defaults),
           textOf: async (all) => (await tokenizer.decode(all, true)).slice(prompt.length),
           emit: context.emit,
         },
@@ -48,38 +48,48 @@ function positionsOf(config: JsonObject): number {
 }
 
 /** A step runs the new tokens on the cache of the others, or all of them without a cache. */
-function stepper(
-  context: TaskContext,
-  signature: Signature,
-): (fresh: readonly number[], all: readonly number[]) => Promise<Float64Array> {
+function stepper(context: TaskContext, signature: Signature): Step {
   const past = pastInputs(signature);
   const carry = past.length === 0 ? {} : carried(signature);
   const branches = signature.inputs.some(({ name }) => name === "use_cache_branch");
   let first = true;
-  return async (fresh, all) => {
-    const tokens = past.length === 0 ? all : fresh;
-    const inputs = decoderInputs(signature, tokens, all.length);
+  return async (rows) => {
+    const tokens = rows.map(({ all }) => (first || past.length === 0 ? all : all.slice(-1)));
+    const inputs = decoderInputs(signature, tokens, rows[0]?.all.length ?? 0);
     if (branches) inputs.push(flag("use_cache_branch", !first));
     // A graph with two branches doesn't look at this cache, but wants it to have a length.
     if (first) inputs.push(...past.map((spec) => emptyPast(spec, branches ? 1 : 0)));
+    const parents = first ? {} : { rows: rows.map(({ from }) => from) };
     first = false;
-    const outputs = await context.run("model", inputs, { give: ["logits"], carry });
-    return lastRow(outputOf(outputs, "logits"));
+    const outputs = await context.run("model", inputs, { give: ["logits"], carry, ...parents });
+    return lastScores(outputOf(outputs, "logits"));
   };
 }
 
-function decoderInputs(signature: Signature, tokens: readonly number[], total: number): Tensor[] {
-  const from = total - tokens.length;
+/** `rows` are the tokens to run, of sequences that have `total` of them. */
+function decoderInputs(
+  signature: Signature,
+  rows: readonly (readonly number[])[],
+  total: number,
+): Tensor[] {
+  const ones = Array<number>(total).fill(1);
+  const positions = [...ones.keys()].slice(-(rows[0]?.length ?? 1));
+  const known: Record<string, (name: string) => Tensor> = {
+    input_ids: (name) => longRows(name, rows),
+    attention_mask: (name) =>
+      longRows(
+        name,
+        rows.map(() => ones),
+      ),
+    position_ids: (name) =>
+      longRows(
+        name,
+        rows.map(() => positions),
+      ),
+  };
   return signature.inputs.flatMap(({ name }) => {
-    if (name === "input_ids") return [longs(name, tokens)];
-    if (name === "attention_mask") return [longs(name, Array<number>(total).fill(1))];
-    if (name === "position_ids")
-      return [
-        longs(
-          name,
-          tokens.map((_, index) => from + index),
-        ),
-      ];
+    const make = known[name];
+    if (make !== undefined) return [make(name)];
     if (name === "use_cache_branch" || name.startsWith("past_key_values.")) return [];
     throw new Error(`the model asks for ${name}, which text generation doesn't give`);
   });

@@ -2,12 +2,13 @@
 import { isObject } from "../protocol/json.ts";
 import type { JsonObject } from "../protocol/json.ts";
 import type { Signature, Tensor } from "../protocol/tensor.ts";
-import { carried, emptyPast, flag, lastRow, pastInputs } from "./generation/cache.ts";
+import { carried, emptyPast, flag, lastScores, pastInputs } from "./generation/cache.ts";
 import { generate } from "./generation/loop.ts";
-import { endTokens, generationDefaults, parseGeneration } from "./generation/options.ts";
+import { generationDefaults, parseGeneration } from "./generation/options.ts";
+import type { Step } from "./generation/step.ts";
 import { taskShapes } from "./signatures.ts";
 import type { GraphName, Graphs, Task, TaskContext, TaskFolder } from "./task.ts";
-import { longs } from "./tensors.ts";
+import { longRows, longs, takeRows } from "./tensors.ts";
 import { encodeWithin, outputOf, textInputs } from "./text/graph.ts";
 import type { TextTokenizer } from "./text/tokenizer.ts";
 
@@ -41,7 +42,6 @@ export function textToText(folder: TaskFolder, tokenizer: TextTokenizer, name: T
         {
           start: [start],
           step: stepper(context, folder.graphs, { ...state, name: "encoder_hidden_states" }, mask),
-          ends: endTokens(defaults),
           textOf: async (all) => tokenizer.decode(all.slice(1), true),
           emit: context.emit,
         },
@@ -70,30 +70,40 @@ function startToken(defaults: JsonObject): number {
  * A merged decoder has a branch without a cache and one with; otherwise they are two graphs, or one
  * without any cache. The encoder's half of the cache is made once, in the first step.
  */
-function stepper(
-  context: TaskContext,
-  graphs: Graphs,
-  state: Tensor,
-  mask: Tensor,
-): (fresh: readonly number[], all: readonly number[]) => Promise<Float64Array> {
+function stepper(context: TaskContext, graphs: Graphs, state: Tensor, mask: Tensor): Step {
   let first = true;
-  return async (fresh, all) => {
+  const repeated = repeater([state, mask]);
+  return async (rows) => {
     const later = !first && graphs["decoder-with-past"] !== undefined;
     const graph: GraphName = later ? "decoder-with-past" : "decoder";
     const signature = graphs[graph] ?? { inputs: [], outputs: [] };
     const past = pastInputs(signature);
     const cached = past.length > 0 || graphs["decoder-with-past"] !== undefined;
     const inputs = inputsOf(signature, [
-      longs("input_ids", cached ? fresh : all),
-      state,
-      mask,
+      longRows(
+        "input_ids",
+        rows.map(({ all }) => (cached ? all.slice(-1) : all)),
+      ),
+      ...repeated(rows.length),
       flag("use_cache_branch", !first),
     ]);
     if (first) inputs.push(...past.map((spec) => emptyPast(spec, 1)));
     const carry = cached ? carriedAt(signature, first) : {};
+    const parents = first ? {} : { rows: rows.map(({ from }) => from) };
     first = false;
-    const outputs = await context.run(graph, inputs, { give: ["logits"], carry });
-    return lastRow(outputOf(outputs, "logits"));
+    const outputs = await context.run(graph, inputs, { give: ["logits"], carry, ...parents });
+    return lastScores(outputOf(outputs, "logits"));
+  };
+}
+
+/** What the encoder gave, once for each row; the rows are as many in all steps but the first. */
+function repeater(tensors: readonly Tensor[]): (count: number) => readonly Tensor[] {
+  let last = tensors;
+  return (count) => {
+    if (last[0]?.shape[0] !== count) {
+      last = tensors.map((tensor) => takeRows(tensor, Array<number>(count).fill(0)));
+    }
+    return last;
   };
 }
 

@@ -31,9 +31,14 @@ export function flag(name: string, value: boolean): Tensor {
   return { name, datatype: "BOOL", shape: [1], data: Uint8Array.of(value ? 1 : 0) };
 }
 
-/** The scores after the last token. */
-export function lastRow(logits: Tensor): Float64Array {
+/** The scores after the last token of each row; `logits` are rows of tokens of scores. */
+export function lastScores(logits: Tensor): Float64Array[] {
   const width = logits.shape.at(-1) ?? 1;
+  const rows = logits.shape[0] ?? 1;
   const values = floatsOf(logits);
-  return Float64Array.from({ length: width }, (_, at) => values[values.length - width + at] ?? 0);
+  const perRow = values.length / rows;
+  return Array.from({ length: rows }, (_, row) => {
+    const start = (row + 1) * perRow - width;
+    return Float64Array.from({ length: width }, (_each, at) => values[start + at] ?? 0);
+  });
 }

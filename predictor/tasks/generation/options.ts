@@ -4,22 +4,26 @@ import { isObject } from "../../protocol/json.ts";
 import type { JsonObject } from "../../protocol/json.ts";
 import { Parameters } from "../parameters.ts";
 import type { TaskFolder } from "../task.ts";
+import type { Constraints } from "./constraints.ts";
+import type { EndOfSearch } from "./hypotheses.ts";
 import type { Sampling } from "./sampling.ts";
 
-export type GenerationOptions = Sampling & {
-  readonly newTokensMax: number;
-  readonly newTokensMin: number;
-  /** Texts that end the generation; what comes before is the answer. */
-  readonly stop: readonly string[];
-  readonly seed: number | undefined;
-  readonly fullText: boolean;
-  readonly truncation: boolean;
-};
+export type GenerationOptions = Sampling &
+  Constraints &
+  EndOfSearch & {
+    /** Texts that end the generation; what comes before is the answer. */
+    readonly stop: readonly string[];
+    readonly seed: number | undefined;
+    readonly fullText: boolean;
+    readonly truncation: boolean;
+  };
 
 /** What nobody limited: enough for a paragraph, and not for ever. */
 const newTokensDefault = 256;
 const newTokensLimit = 100_000;
 const stopsMax = 16;
+/** Each beam has its own cache and its own row in every run. */
+const beamsMax = 64;
 
 /**
  * generation_config.json, or config.json of models from before it, with what config.json says about
@@ -49,6 +53,7 @@ export function parseGeneration(
   });
   const configured = fallback("max_new_tokens", -1);
   const byLength = length > 0 ? Math.max(1, length - promptTokens) : newTokensDefault;
+  const ends = new Set(numbersOf(defaults["eos_token_id"]));
   const options: GenerationOptions = {
     newTokensMax: newTokensOf(parameters, configured > 0 ? configured : byLength),
     newTokensMin: Math.max(
@@ -67,14 +72,24 @@ export function parseGeneration(
       fallback("no_repeat_ngram_size", 0),
       count,
     ),
+    ends,
+    banned: bannedWords(defaults, ends),
+    forcedFirst: numbersOf(defaults["forced_bos_token_id"])[0],
+    forcedLast: numbersOf(defaults["forced_eos_token_id"])[0],
+    beams: parameters.whole("num_beams", Math.min(fallback("num_beams", 1), beamsMax), {
+      min: 1,
+      max: beamsMax,
+    }),
+    lengthPenalty: parameters.number("length_penalty", fallback("length_penalty", 1), {
+      min: -100,
+      max: 100,
+    }),
+    earlyStopping: earlyStoppingOf(parameters, defaults),
     stop: parameters.texts("stop", stopsMax),
     seed: seedOf(parameters),
     fullText: parameters.boolean("return_full_text", true),
     truncation: parameters.boolean("truncation", false),
   };
-  if (parameters.whole("num_beams", 1, { min: 1, max: 1000 }) !== 1) {
-    throw invalid("parameter num_beams is not 1: there is no beam search here");
-  }
   parameters.refuseOthers();
   if (options.stop.includes("")) throw invalid("parameter stop holds an empty text");
   return options;
@@ -104,9 +119,24 @@ function seedOf(parameters: Parameters): number | undefined {
   return seed === -1 ? undefined : seed;
 }
 
-/** The ids that end a text: one, several, or none. */
-export function endTokens(defaults: JsonObject): ReadonlySet<number> {
-  const value = defaults["eos_token_id"];
+function earlyStoppingOf(parameters: Parameters, defaults: JsonObject): boolean | "never" {
+  const value = parameters.raw("early_stopping") ?? defaults["early_stopping"];
+  return value === "never" ? value : parameters.boolean("early_stopping", value === true);
+}
+
+/** One id, several, or none. */
+function numbersOf(value: unknown): readonly number[] {
   const list: readonly unknown[] = Array.isArray(value) ? (value as unknown[]) : [value];
-  return new Set(list.filter((each) => typeof each === "number"));
+  return list.filter((each) => typeof each === "number");
+}
+
+/** `suppress_tokens` and `bad_words_ids`, but for what ends a text. */
+function bannedWords(defaults: JsonObject, ends: ReadonlySet<number>): readonly number[][] {
+  const words = defaults["bad_words_ids"];
+  const several = (Array.isArray(words) ? (words as unknown[]) : []).map((word) => [
+    ...(Array.isArray(word) ? numbersOf(word) : []),
+  ]);
+  return several
+    .filter(([first, ...others]) => others.length > 0 || (first !== undefined && !ends.has(first)))
+    .concat(numbersOf(defaults["suppress_tokens"]).map((token) => [token]));
 }

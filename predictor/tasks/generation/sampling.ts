@@ -1,7 +1,4 @@
-/**
- * From next-token scores to a token: transformers' processors in transformers' order, then the
- * highest score, or one drawn by a seeded generator.
- */
+/** From next-token scores to a token: the highest score, or one drawn by a seeded generator. */
 import { argmax, softmax, topIndexes } from "../scores.ts";
 
 export type Sampling = {
@@ -11,54 +8,19 @@ export type Sampling = {
   readonly topK: number;
   /** 1 keeps all. */
   readonly topP: number;
-  readonly repetitionPenalty: number;
-  /** 0 lets everything repeat. */
-  readonly noRepeatNgramSize: number;
 };
 
 const never = Number.NEGATIVE_INFINITY;
 
-/** Scores after what changes them in greedy search as well. `history` are the tokens so far. */
-export function penalized(
-  scores: Float64Array,
-  history: readonly number[],
-  { repetitionPenalty, noRepeatNgramSize }: Sampling,
-): Float64Array {
-  const changed = scores.slice();
-  if (repetitionPenalty !== 1) {
-    for (const token of new Set(history)) {
-      const score = changed[token] ?? 0;
-      changed[token] = score < 0 ? score * repetitionPenalty : score / repetitionPenalty;
-    }
-  }
-  for (const token of repeating(history, noRepeatNgramSize)) changed[token] = never;
-  return changed;
-}
-
-/** The tokens that would end a sequence of `size` tokens which stands in the history already. */
-function repeating(history: readonly number[], size: number): Set<number> {
-  const banned = new Set<number>();
-  if (size <= 0 || history.length + 1 < size) return banned;
-  const end = history.slice(history.length - size + 1);
-  for (let start = 0; start + size <= history.length; start++) {
-    const last = history[start + size - 1];
-    if (last !== undefined && end.every((token, index) => history[start + index] === token)) {
-      banned.add(last);
-    }
-  }
-  return banned;
-}
-
-/** The probabilities that a token is drawn from: 0 for what temperature, top_k and top_p drop. */
-export function probabilities(scores: Float64Array, sampling: Sampling): Float64Array {
+/** The scores that a token is drawn by: -Infinity for what temperature, top_k and top_p drop. */
+export function warped(scores: Float64Array, sampling: Sampling): Float64Array {
   const { temperature, topK, topP } = sampling;
   let left: Float64Array = scores.map((score) => score / temperature);
   if (topK > 0 && topK < left.length) {
     const least = left[topIndexes(left, topK).at(-1) ?? 0] ?? never;
     left = left.map((score) => (score < least ? never : score));
   }
-  if (topP < 1) left = nucleus(left, topP);
-  return softmax(left);
+  return topP < 1 ? nucleus(left, topP) : left;
 }
 
 /** The fewest tokens, the likeliest first, whose probabilities add up to `topP`; at least one. */
@@ -80,7 +42,7 @@ function nucleus(scores: Float64Array, topP: number): Float64Array {
 /** The next token. `random` gives numbers from 0 to 1; greedy search doesn't ask it. */
 export function nextToken(scores: Float64Array, sampling: Sampling, random: () => number): number {
   if (!sampling.doSample) return argmax(scores);
-  const likely = probabilities(scores, sampling);
+  const likely = softmax(warped(scores, sampling));
   let rest = random();
   let last = 0;
   for (const [token, probability] of likely.entries()) {

@@ -7,6 +7,7 @@ import { readTaskFolder, selectGraphs } from "../folder.ts";
 import { makeTask } from "../make.ts";
 import type { TaskName } from "../names.ts";
 import type { GraphName, Task, TaskContext } from "../task.ts";
+import { takeRows } from "../tensors.ts";
 
 export const fixtures = join(import.meta.dirname, "../fixtures");
 
@@ -33,9 +34,12 @@ export async function openLocalTask(name: TaskName, modelPath: string): Promise<
     const state = new Map<string, Tensor>();
     return {
       emit: (piece) => void pieces.push(piece),
-      run: async (graph, inputs, { give, carry = {} } = {}) => {
+      run: async (graph, inputs, { give, carry = {}, rows } = {}) => {
         const session = sessions.get(graph);
         if (session === undefined) throw new Error(`there is no ${graph}`);
+        if (rows !== undefined) {
+          for (const [key, tensor] of state) state.set(key, takeRows(tensor, rows));
+        }
         const given = new Map(inputs.map((tensor) => [tensor.name, tensor]));
         const all = session.signature.inputs.flatMap(
           (spec) => given.get(spec.name) ?? state.get(spec.name) ?? [],

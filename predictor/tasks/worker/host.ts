@@ -12,6 +12,7 @@ import type { Signature, Tensor } from "../../protocol/tensor.ts";
 import type { Companion, Presence } from "../../threads/presence.ts";
 import { SupervisedThread } from "../../threads/supervised.ts";
 import type { GraphName, TaskRequest } from "../task.ts";
+import { takeRows } from "../tensors.ts";
 import type { Answered, FromWorker, TaskModel, ToWorker } from "./messages.ts";
 
 /** A graph as its executor and batcher serve it. */
@@ -198,11 +199,14 @@ export class TaskHost implements Companion {
   }
 
   async #run(run: Extract<FromWorker, { type: "run" }>): Promise<void> {
-    const { id, call, request, graph, carry, give } = run;
+    const { id, call, request, graph, carry, give, rows } = run;
     const asking = this.#asking.get(id);
     const port = this.#options.graphs.get(graph);
     if (asking === undefined || port === undefined) return;
     const carried = asking.carried.get(request) ?? new Map<string, Tensor>();
+    if (rows !== undefined) {
+      for (const [name, tensor] of carried) carried.set(name, takeRows(tensor, rows));
+    }
     const given = new Map(run.inputs.map((tensor) => [tensor.name, tensor]));
     const ticket = port.submit({
       inputs: port.signature.inputs.flatMap(

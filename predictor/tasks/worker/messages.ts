@@ -41,6 +41,7 @@ export type FromWorker =
       readonly inputs: readonly Tensor[];
       readonly give: readonly string[] | undefined;
       readonly carry: Readonly<Record<string, string>>;
+      readonly rows: readonly number[] | undefined;
     }
   | { readonly type: "piece"; readonly id: number; readonly text: string }
   | ({ readonly type: "answered"; readonly id: number } & Answered)

@@ -101,14 +101,14 @@ class TaskWorker {
       emit: (text) => {
         if (how.stream) this.#send({ type: "piece", id, text });
       },
-      run: async (graph, inputs, { give, carry = {} } = {}) =>
+      run: async (graph, inputs, { give, carry = {}, rows } = {}) =>
         how.gate.pass(async () => {
           // Nobody on the other side would answer.
           if (!this.#asked.has(id)) throw over();
           const call = this.#nextCall++;
           const { promise, resolve, reject } = Promise.withResolvers<readonly Tensor[]>();
           this.#calls.set(call, { id, resolve, reject });
-          this.#send({ type: "run", id, call, request, graph, inputs, give, carry });
+          this.#send({ type: "run", id, call, request, graph, inputs, give, carry, rows });
           const outputs = await promise;
           return new Map(outputs.map((tensor) => [tensor.name, tensor]));
         }),
