@@ -71,6 +71,8 @@ export interface Writer {
    * absent.
    */
   read<T extends KubeObject>(kind: Kind, namespace: string, name: string): Promise<T | undefined>;
+  /** The same of the metadata alone: what else the object holds is not sent. */
+  readMetadata(kind: Kind, namespace: string, name: string): Promise<ObjectMeta | undefined>;
   /** Server-side apply by our field manager, forced: only the fields in `object` become ours. */
   apply<T extends KubeObject>(kind: Kind, object: KubeObject): Promise<T>;
   /** The same for the status subresource. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "mocha";
-import { INFERENCE_SERVICE, NODE } from "./api/kinds.ts";
+import { INFERENCE_SERVICE, NODE, SERVICE_ACCOUNT } from "./api/kinds.ts";
+import { kserveKind } from "./api/kserve.ts";
 import type { Cache, KubeObject } from "./cluster.ts";
 import type { Node } from "./desired/nodes.ts";
 import { author } from "./observe/author.ts";
@@ -56,6 +57,43 @@ describe("watches of nodes", () => {
   it("are not begun by who serves some namespaces", () => {
     assert.ok(!watchedKinds(somewhere).some(({ kind }) => kind === NODE));
     assert.ok(!watchMappings(cache, somewhere).some(({ kind }) => kind === NODE));
+  });
+});
+
+describe("watches of service accounts", () => {
+  const account: KubeObject = {
+    apiVersion: "v1",
+    kind: "ServiceAccount",
+    metadata: { name: "models", namespace: "ns" },
+  };
+  const compatible = { ...everywhere, kserveCompatibility: true };
+
+  it("wake those of KServe's group whose models are fetched by them", () => {
+    const { apiVersion, kind } = kserveKind(INFERENCE_SERVICE);
+    const of = (name: string, predictor: object): KubeObject =>
+      ({
+        apiVersion,
+        kind,
+        metadata: { name, namespace: "ns" },
+        spec: { predictor },
+      }) as KubeObject;
+    const model = { modelFormat: { name: "onnx" }, storageUri: "s3://models/a" };
+    const some = [
+      of("named", { serviceAccountName: "models", model }),
+      of("default", { model }),
+      of("in-image", { serviceAccountName: "models", model: { ...model, storageUri: "/a" } }),
+    ];
+    const list = <T extends KubeObject>(): readonly T[] => some as unknown as readonly T[];
+    const mapping = watchMappings({ ...cache, list }, compatible).find(
+      (each) => each.kind === SERVICE_ACCOUNT,
+    );
+    assert.deepEqual([...new Set(mapping?.keys(account))], ["ns/named"]);
+  });
+
+  it("are begun where that group is served, and may be denied", () => {
+    const watched = watchedKinds(compatible).find(({ kind }) => kind === SERVICE_ACCOUNT);
+    assert.equal(watched?.optional, true);
+    assert.ok(!watchedKinds(everywhere).some(({ kind }) => kind === SERVICE_ACCOUNT));
   });
 });
 

@@ -2,11 +2,19 @@
  * What the controller watches, how much of it is kept, and which InferenceService each change
  * concerns.
  */
-import { CONFIG_MAP, KNATIVE_REVISION, KNATIVE_SERVICE, NODE, POD } from "./api/kinds.ts";
+import {
+  CONFIG_MAP,
+  KNATIVE_REVISION,
+  KNATIVE_SERVICE,
+  NODE,
+  POD,
+  SERVICE_ACCOUNT,
+} from "./api/kinds.ts";
 import { inferenceServiceKinds } from "./api/kserve.ts";
 import type { InferenceService } from "./api/inferenceservice.gen.ts";
 import { LABEL_INFERENCE_SERVICE } from "./api/names.ts";
 import type { Cache, KubeObject } from "./cluster.ts";
+import { credentialsAccount } from "./desired/account-secrets.ts";
 import { modelOf } from "./desired/framework.ts";
 import { KNATIVE_CONFIG_MAPS } from "./desired/facts.ts";
 import type { Node } from "./desired/nodes.ts";
@@ -47,6 +55,8 @@ export function watchedKinds(scope: Scope): readonly WatchedKind[] {
     { kind: KNATIVE_SERVICE, ...children, optional: true },
     { kind: KNATIVE_REVISION, ...children, optional: true },
     { kind: POD, ...children, transform: (object) => slimPod(object) },
+    // Optional: who may not see them serves models whose stores need no credentials of theirs.
+    ...(scope.kserveCompatibility ? [{ kind: SERVICE_ACCOUNT, optional: true }] : []),
   ];
   const scoped =
     scope.watchNamespaces.length === 0
@@ -88,6 +98,17 @@ export function watchMappings(cache: Cache, scope: Scope): readonly WatchMapping
     { kind: KNATIVE_SERVICE, keys: byLabel },
     { kind: KNATIVE_REVISION, keys: byLabel },
     { kind: POD, keys: byLabel },
+    ...(scope.kserveCompatibility
+      ? [
+          {
+            kind: SERVICE_ACCOUNT,
+            keys: ({ metadata: { namespace, name } }: KubeObject) =>
+              all(namespace)
+                .filter((isvc) => credentialsAccount(isvc) === name)
+                .map(keyOf),
+          },
+        ]
+      : []),
     {
       kind: CONFIG_MAP,
       // A flag that was switched concerns whoever was refused for it, and everybody else as well.

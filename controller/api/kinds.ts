@@ -33,6 +33,20 @@ export const CONFIG_MAP: Kind = {
   namespaced: true,
 };
 
+export const SERVICE_ACCOUNT: Kind = {
+  apiVersion: "v1",
+  kind: "ServiceAccount",
+  plural: "serviceaccounts",
+  namespaced: true,
+};
+
+export const SECRET: Kind = {
+  apiVersion: "v1",
+  kind: "Secret",
+  plural: "secrets",
+  namespaced: true,
+};
+
 export const SERVING_RUNTIME: Kind = {
   apiVersion: "pilotlight.dev/v1alpha1",
   kind: "ServingRuntime",

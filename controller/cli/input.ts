@@ -4,7 +4,7 @@ import path from "node:path";
 import { parse } from "yaml";
 import type { ServingRuntime } from "../api/servingruntime.gen.ts";
 import { CliError, EXIT } from "./command.ts";
-import { parseManifests, type Manifest } from "./manifest.ts";
+import { parseManifests, type Manifest, type Manifests } from "./manifest.ts";
 import type { Schema } from "./schema.ts";
 
 /** `-f`, for commands that take manifests. */
@@ -49,6 +49,7 @@ export function readSchema(installation: string): Schema {
 export interface ReadManifests {
   readonly manifests: readonly Manifest[];
   readonly runtimes: readonly ServingRuntime[];
+  readonly accounts: Manifests["accounts"];
   readonly notices: readonly string[];
 }
 
@@ -81,6 +82,7 @@ export function readManifests(
   return {
     manifests: read.flatMap((each) => each.manifests),
     runtimes: read.flatMap((each) => each.runtimes),
+    accounts: read.flatMap((each) => each.accounts),
     notices: read.flatMap((each) => each.notices),
   };
 }

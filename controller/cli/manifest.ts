@@ -1,7 +1,10 @@
 /** YAML text → InferenceServices, with file, line and column of everything that is wrong. Pure. */
 import { LineCounter, isMap, isScalar, parseAllDocuments, type Document } from "yaml";
 import type { InferenceService } from "../api/inferenceservice.gen.ts";
+import { isOfKServe } from "../api/kserve.ts";
 import type { ServingRuntime } from "../api/servingruntime.gen.ts";
+import type { KubeObject } from "../cluster.ts";
+import type { ServiceAccount } from "../desired/account-secrets.ts";
 import { metadataFaults } from "./metadata-faults.ts";
 import { dotted, schemaFaults, type Fault, type FieldPath, type Schema } from "./schema.ts";
 
@@ -16,6 +19,8 @@ export interface Manifests {
   readonly manifests: readonly Manifest[];
   /** Runtimes that stand beside them. */
   readonly runtimes: readonly ServingRuntime[];
+  /** Service accounts and Secrets that stand beside them. */
+  readonly accounts: readonly (KubeObject & ServiceAccount)[];
   /** Things to know that stop nothing. */
   readonly notices: readonly string[];
   /** `file:line:column: what is wrong and what to do`. */
@@ -31,6 +36,8 @@ export function parseManifests(file: string, text: string, schema: Schema): Mani
   const lines = new LineCounter();
   const manifests: Manifest[] = [];
   const runtimes: ServingRuntime[] = [];
+  const accounts: (KubeObject & ServiceAccount)[] = [];
+  const idle: string[] = [];
   const notices: string[] = [];
   const faults: string[] = [];
   const documents = parseAllDocuments(text, { lineCounter: lines });
@@ -46,12 +53,19 @@ export function parseManifests(file: string, text: string, schema: Schema): Mani
     }
     const where = (path: FieldPath, ofKey = false): string =>
       at(offsetOf(document, path, ofKey) ?? document.range[0]);
-    readDocument(document, { schema, where, manifests, runtimes, notices, faults });
+    readDocument(document, { schema, where, manifests, runtimes, accounts, idle, notices, faults });
   }
-  if (manifests.length === 0 && runtimes.length === 0 && faults.length === 0) {
+  if ([manifests, runtimes, accounts, faults].every(({ length }) => length === 0)) {
     faults.push(`${file}: no InferenceService in it`);
   }
-  return { manifests, runtimes, notices, faults };
+  const accountsCount = manifests.some(({ isvc }) => isOfKServe(isvc));
+  return {
+    manifests,
+    runtimes,
+    accounts,
+    notices: accountsCount ? notices : [...notices, ...idle],
+    faults,
+  };
 }
 
 interface Reading {
@@ -59,6 +73,9 @@ interface Reading {
   readonly where: Manifest["where"];
   readonly manifests: Manifest[];
   readonly runtimes: ServingRuntime[];
+  readonly accounts: (KubeObject & ServiceAccount)[];
+  /** Of these, what to say where they don't count. */
+  readonly idle: string[];
   readonly notices: string[];
   readonly faults: string[];
 }
@@ -95,8 +112,13 @@ function readObject(value: unknown, reading: Reading): void {
     reading.runtimes.push(value);
     return;
   }
+  if (isAccountPart(value, kind)) {
+    reading.accounts.push(value);
+    reading.idle.push(forCluster(where, kind));
+    return;
+  }
   if (kind !== "InferenceService") {
-    notices.push(`${where([])}: ${kind} is for a cluster; it is passed over here`);
+    notices.push(forCluster(where, kind));
     return;
   }
   if (apiVersion === KSERVE) {
@@ -114,6 +136,10 @@ function readObject(value: unknown, reading: Reading): void {
   if (wrong.length === 0) {
     manifests.push({ isvc: value as InferenceService, where });
   }
+}
+
+function forCluster(where: Manifest["where"], kind: string): string {
+  return `${where([])}: ${kind} is for a cluster; it is passed over here`;
 }
 
 /** What a cluster would refuse of an InferenceService before a controller sees it. */
@@ -138,6 +164,16 @@ export function isRuntime(value: object, kind: string): value is ServingRuntime 
     spec !== null &&
     "containers" in spec &&
     Array.isArray(spec.containers)
+  );
+}
+
+/** Where KServe's users have the keys of a model's store. */
+function isAccountPart(value: object, kind: string): value is KubeObject & ServiceAccount {
+  return (
+    (kind === "ServiceAccount" || kind === "Secret") &&
+    "metadata" in value &&
+    hasName(value.metadata) &&
+    (!("secrets" in value) || Array.isArray(value.secrets))
   );
 }
 

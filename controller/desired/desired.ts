@@ -9,6 +9,7 @@ import { isOfKServe, KSERVE_MIN_REPLICAS } from "../api/kserve.ts";
 import type { KnativeService } from "../api/knative-service.gen.ts";
 import type { ComponentName, PerComponent } from "../api/names.ts";
 import { unusedDevice } from "./accelerator.ts";
+import { accountWarnings, type ListedSecret } from "./account-secrets.ts";
 import { checkAutoscaling, unknownAutoscaling } from "./autoscaling-values.ts";
 import { componentService, type ComponentRequest } from "./component.ts";
 import type { PredictorDefaults } from "./container.ts";
@@ -36,6 +37,8 @@ export interface DesiredInput {
   readonly runtimes: readonly Runtime[];
   /** Whether a changed runtime is followed at once; OnRequest when absent. */
   readonly runtimeUpdates?: RuntimeUpdates;
+  /** The Secrets that the service account lists, where they count (account-secrets.ts). */
+  readonly accountSecrets?: readonly ListedSecret[];
   /** The Knative Services that exist. */
   readonly live?: PerComponent<KnativeService>;
 }
@@ -71,7 +74,10 @@ export function desired(given: DesiredInput): Desired | Refusal {
   if (refused !== undefined) {
     return refused;
   }
-  const warnings: Warning[] = [...idleAnnotations(isvc.metadata)];
+  const warnings: Warning[] = [
+    ...idleAnnotations(isvc.metadata),
+    ...accountWarnings(input.accountSecrets ?? []),
+  ];
   for (const request of requests(input)) {
     if (isRefusal(request)) {
       return request;

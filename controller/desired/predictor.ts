@@ -57,7 +57,7 @@ function serverOf(input: DesiredInput): Server | Refusal {
     : (checkModel(named, input.isvc.spec.predictor) ?? modelServer(input, named.model));
 }
 
-function ownServer({ isvc, defaults }: DesiredInput): Server | Refusal {
+function ownServer({ isvc, defaults, accountSecrets = [] }: DesiredInput): Server | Refusal {
   const { predictor } = isvc.spec;
   if (predictor.containers === undefined) {
     return {
@@ -73,7 +73,7 @@ function ownServer({ isvc, defaults }: DesiredInput): Server | Refusal {
   const containers = customContainers(isvc, predictor.containers, "spec.predictor");
   return isRefusal(containers)
     ? containers
-    : { pod: withStorageUri(isvc, customPod(predictor, containers), defaults) };
+    : { pod: withStorageUri({ isvc, accountSecrets, defaults }, customPod(predictor, containers)) };
 }
 
 /** Fields of a model that are not its container's. */
@@ -131,7 +131,7 @@ function checkFramework(extension: object | undefined, path: string): Refusal | 
 }
 
 function modelServer(input: DesiredInput, model: ModelSpec): Server | Refusal {
-  const { isvc, defaults } = input;
+  const { isvc, defaults, accountSecrets = [] } = input;
   const pinned = pinRuntime({
     needs: modelNeeds(model),
     runtimes: input.runtimes,
@@ -144,7 +144,7 @@ function modelServer(input: DesiredInput, model: ModelSpec): Server | Refusal {
     return pinned;
   }
   const { pin, outdated } = pinned;
-  const server = runtimeServer({ isvc, model, pin, defaults });
+  const server = runtimeServer({ isvc, model, pin, defaults, accountSecrets });
   return isRefusal(server)
     ? server
     : {

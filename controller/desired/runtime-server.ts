@@ -9,6 +9,7 @@ import { MODEL_DIR, STORAGE_INITIALIZER } from "../api/names.ts";
 import type { ServingRuntimeSpec } from "../api/servingruntime.gen.ts";
 import { lookup } from "../lookup.ts";
 import { GPU_TAG_SUFFIX, ONNXRUNTIME } from "./builtin-runtimes.ts";
+import { accountMount, type ListedSecret } from "./account-secrets.ts";
 import { collocated } from "./collocated.ts";
 import { CONFINED, modelContainer, type PredictorDefaults } from "./container.ts";
 import { customPod, onlyOurs } from "./custom.ts";
@@ -41,11 +42,17 @@ export interface Server {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-export interface ServerInput {
+/** Who asks the model's store, and with whose keys. */
+export interface StorageInput {
   readonly isvc: InferenceService;
+  /** Secrets that the service account lists, where they count. */
+  readonly accountSecrets: readonly ListedSecret[];
+  readonly defaults: PredictorDefaults;
+}
+
+export interface ServerInput extends StorageInput {
   readonly model: ModelContainer;
   readonly pin: Pin;
-  readonly defaults: PredictorDefaults;
 }
 
 /** The containers that serve the model of spec.predictor. */
@@ -54,14 +61,15 @@ export function runtimeServer(input: ServerInput): Server | Refusal {
   return kind === "BuiltIn" && name === ONNXRUNTIME ? ownServer(input) : othersServer(input);
 }
 
-function ownServer({ isvc, model, pin, defaults }: ServerInput): Server | Refusal {
+function ownServer(input: ServerInput): Server | Refusal {
+  const { isvc, model, pin, defaults } = input;
   const [own] = pin.runtime.spec.containers;
   const image = own?.image ?? defaults.image;
   const place = placeOf(isvc.spec.predictor, model);
   if (isRefusal(place)) {
     return place;
   }
-  const mount = mergeMounts(place, credentials(isvc));
+  const mount = mergeMounts(place, credentials(input));
   const container = modelContainer({
     metadata: isvc.metadata,
     model,
@@ -235,13 +243,11 @@ const STORAGE_VARIABLE = new RegExp(
 
 type Env = NonNullable<KnativeServiceContainer["env"]>;
 
-interface FetchInput {
-  readonly isvc: InferenceService;
+interface FetchInput extends StorageInput {
   readonly model: Pick<ModelContainer, "storageUri" | "env">;
   /** What the server mounts by the user's word. */
   readonly mounts: KnativeServiceContainer["volumeMounts"];
   readonly pin: Pick<Pin, "fetcher">;
-  readonly defaults: PredictorDefaults;
 }
 
 /**
@@ -249,9 +255,8 @@ interface FetchInput {
  * has it: the model is put at /mnt/models before the server starts, and the variable says so.
  */
 export function withStorageUri(
-  isvc: InferenceService,
+  input: StorageInput,
   pod: KnativeServicePodSpec,
-  defaults: PredictorDefaults,
 ): KnativeServicePodSpec {
   const [server, ...others] = pod.containers;
   const storageUri = server?.env?.find(({ name }) => name === "STORAGE_URI")?.value;
@@ -261,11 +266,10 @@ export function withStorageUri(
   const { env } = server as unknown as Pick<ModelContainer, "env">;
   const keys = (env ?? []).filter(({ name }) => name !== "STORAGE_URI");
   const { mount, initContainers } = fetched({
-    isvc,
+    ...input,
     model: { storageUri, env: keys },
     mounts: server.volumeMounts,
-    pin: { fetcher: defaults.image },
-    defaults,
+    pin: { fetcher: input.defaults.image },
   });
   const told = { name: "STORAGE_URI", value: MODEL_DIR };
   return {
@@ -285,14 +289,15 @@ interface Fetched {
 }
 
 /** A claim is mounted where the server looks; everything else is put there before it starts. */
-function fetched({ isvc, model, mounts = [], pin, defaults }: FetchInput): Fetched {
+function fetched(input: FetchInput): Fetched {
+  const { model, mounts = [], pin, defaults } = input;
   const { storageUri } = model;
   const direct = modelMount(storageUri);
   const isMounted = direct.volumes.some(({ emptyDir }) => emptyDir === undefined);
   if (storageUri === undefined || isMounted) {
     return { mount: { ...direct, env: {} }, initContainers: [] };
   }
-  const keys = credentials(isvc);
+  const keys = credentials(input);
   // A volume of the user's own there takes the model, a shared file system for instance.
   const stated = mounts.find(({ mountPath }) => mountPath === MODEL_DIR);
   const { name = VOLUME, subPath } = stated ?? {};
@@ -330,8 +335,10 @@ function fetched({ isvc, model, mounts = [], pin, defaults }: FetchInput): Fetch
   };
 }
 
-function credentials(isvc: InferenceService): ModelMount {
-  return credentialsMount(storageSecret(isvc.metadata));
+/** A Secret that the InferenceService names goes before those of the account. */
+function credentials({ isvc, accountSecrets }: StorageInput): ModelMount {
+  const secret = storageSecret(isvc.metadata);
+  return secret === undefined ? accountMount(accountSecrets) : credentialsMount(secret);
 }
 
 /** What the runtime says about its pods, under what the InferenceService says. */

@@ -13,8 +13,8 @@ export interface ModelMount {
 }
 
 const VOLUME = "model";
-const CREDENTIALS_VOLUME = "storage-credentials";
-const CREDENTIALS_DIR = "/var/run/secrets/pilotlight/storage";
+export const CREDENTIALS_VOLUME = "storage-credentials";
+export const CREDENTIALS_DIR = "/var/run/secrets/pilotlight/storage";
 
 /**
  * A claim is mounted; what must be downloaded gets a place to be put (the root file system is read-

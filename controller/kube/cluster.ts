@@ -92,6 +92,7 @@ class WatchedCluster implements KubeCluster {
   readonly list: Cluster["list"];
   readonly labelled: Cluster["labelled"];
   readonly read: Cluster["read"];
+  readonly readMetadata: Cluster["readMetadata"];
   readonly apply: Cluster["apply"];
   readonly applyStatus: Cluster["applyStatus"];
   readonly remove: Cluster["remove"];
@@ -128,6 +129,7 @@ class WatchedCluster implements KubeCluster {
     this.list = ((kind, namespace) => this.#storeOf(kind).list(namespace)) as Cluster["list"];
     this.labelled = ((kind, ...by) => this.#storeOf(kind).labelled(...by)) as Cluster["labelled"];
     this.read = writes.read as Cluster["read"];
+    this.readMetadata = writes.readMetadata;
     this.apply = writes.apply as Cluster["apply"];
     this.applyStatus = writes.applyStatus as Cluster["applyStatus"];
     this.remove = writes.remove;

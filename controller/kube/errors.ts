@@ -76,6 +76,10 @@ export function isNotFound(error: unknown): error is ApiError {
   return isStatus(error, 404);
 }
 
+export function isForbidden(error: unknown): error is ApiError {
+  return isStatus(error, 403);
+}
+
 export function isConflict(error: unknown): error is ApiError {
   return isStatus(error, 409);
 }

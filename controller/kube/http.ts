@@ -18,6 +18,8 @@ export interface KubeRequest {
   readonly body?: unknown;
   /** Of the body; application/json unless told. */
   readonly contentType?: string;
+  /** What the answer should be; application/json unless told. */
+  readonly accept?: string;
   /** For the whole call, or for the headers alone when the answer is a stream. */
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal;
@@ -255,7 +257,7 @@ function headersOf(
 ): Record<string, string> {
   return {
     ...credentials.headers,
-    accept: "application/json",
+    accept: request.accept ?? "application/json",
     "user-agent": settings.userAgent,
     ...(request.body === undefined
       ? {}

@@ -70,6 +70,14 @@ describe("writes", () => {
     await assert.rejects(writes().remove(WIDGET, { ...widget("a", 1), metadata }), /needs its uid/);
   });
 
+  it("reads metadata without asking for the rest", async () => {
+    const metadata = await writes().readMetadata(WIDGET, "default", "a");
+    assert.equal(metadata?.uid, "uid-a");
+    assert.match(http.requests[0]?.accept ?? "", /;as=PartialObjectMetadata;/);
+    http.answer = () => apiError(404, "NotFound");
+    assert.equal(await writes().readMetadata(WIDGET, "default", "a"), undefined);
+  });
+
   it("reads: absent is undefined, trouble is thrown", async () => {
     assert.equal((await writes().read(WIDGET, "default", "a"))?.metadata.uid, "uid-a");
     http.answer = () => apiError(404, "NotFound");

@@ -2,7 +2,7 @@
  * Writes and live reads: server-side apply by one field manager, deletes with a uid precondition.
  */
 import assert from "node:assert";
-import type { Kind, KubeObject } from "../cluster.ts";
+import type { Kind, KubeObject, ObjectMeta } from "../cluster.ts";
 import { LeaseLostError, isConflict, isNotFound } from "./errors.ts";
 import { deepFreeze } from "./freeze.ts";
 import type { KubeMetrics } from "./hooks.ts";
@@ -10,6 +10,8 @@ import type { KubeHttp } from "./http.ts";
 import { collectionPath, objectPath } from "./paths.ts";
 
 export const FIELD_MANAGER = "pilotlight-controller";
+/** Without it the API server would send the whole object; it answers 406 where it can't. */
+const METADATA_TYPE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 const APPLY_TYPE = "application/apply-patch+yaml";
 const WRITE_DEADLINE_MS = 10_000;
 
@@ -35,6 +37,11 @@ export interface WriteOptions {
 
 export interface Writes {
   readonly read: (kind: Kind, namespace: string, name: string) => Promise<KubeObject | undefined>;
+  readonly readMetadata: (
+    kind: Kind,
+    namespace: string,
+    name: string,
+  ) => Promise<ObjectMeta | undefined>;
   readonly apply: (kind: Kind, object: KubeObject) => Promise<KubeObject>;
   readonly applyStatus: (kind: Kind, object: KubeObject) => Promise<KubeObject>;
   readonly remove: (kind: Kind, object: KubeObject) => Promise<void>;
@@ -60,16 +67,22 @@ export function createWrites(options: WriteOptions): Writes {
     return deepFreeze(written);
   };
 
+  const read = async (
+    path: string,
+    how: { readonly accept?: string } = {},
+  ): Promise<KubeObject | undefined> => {
+    try {
+      return deepFreeze(await http.json<KubeObject>({ method: "GET", path, ...how }));
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  };
+
   return {
-    async read(kind, namespace, name) {
-      try {
-        const path = objectPath(kind, namespace, name);
-        return deepFreeze(await http.json<KubeObject>({ method: "GET", path }));
-      } catch (error) {
-        if (isNotFound(error)) return undefined;
-        throw error;
-      }
-    },
+    read: (...where) => read(objectPath(...where)),
+    readMetadata: async (...where) =>
+      (await read(objectPath(...where), { accept: METADATA_TYPE }))?.metadata,
     apply: (kind, object) => patch(kind, object),
     applyStatus: (kind, object) => patch(kind, object, "status"),
     async remove(kind, object) {

@@ -1,7 +1,7 @@
 /**
  * Keeps the event loop from sleeping while a short run is under way. Waking a process that sleeps
- * takes the kernel longer than a small model takes to run: for such runs the loop polls instead, for
- * a moment, and goes to sleep when the answer doesn't come (docs/decisions/0014).
+ * takes the kernel longer than a small model takes to run: for such runs the loop polls instead, a
+ * moment long, and goes to sleep when the answer doesn't come (docs/decisions/0014).
  */
 
 /** A longer run costs more than the sleep that polling would save. */

@@ -23,7 +23,7 @@ export function longRows(name: string, rows: readonly (readonly number[])[]): Te
 }
 
 /**
- * The rows at these indexes, in this order, any of them several times; the tensor itself where these
+ * The rows at these indexes, in this order, any of them several times; the tensor itself where they
  * are its rows as they are. Elements have a fixed size.
  */
 export function takeRows(tensor: Tensor, indexes: readonly number[]): Tensor {

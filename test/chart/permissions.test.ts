@@ -1,30 +1,23 @@
 /** The Roles of the chart on a real API server: enough for the real controller, and no more. */
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { KubeConfig } from "@kubernetes/client-node";
+import { isDeepStrictEqual } from "node:util";
 import { after, before, describe, it } from "mocha";
 import { stringify } from "yaml";
-import { startApp, type App } from "../../controller/app.ts";
-import { readConfig } from "../../controller/config.ts";
-import { createLog } from "../../controller/ops/log.ts";
-import { createMetrics } from "../../controller/ops/metrics.ts";
+import type { InferenceService } from "../../controller/api/inferenceservice.gen.ts";
+import type { KnativeService } from "../../controller/api/knative-service.gen.ts";
+import { condition } from "../../controller/observe/conditions.ts";
 import { renderChart } from "../../hack/chart/install.ts";
 import { callKube, expectKube } from "../../hack/cluster/kube-request.ts";
 import { waitFor } from "../../hack/cluster/wait.ts";
-import { ensureModuleSource } from "../../hack/go/build.ts";
-import { SERVING_VERSION } from "../../hack/go/modules.ts";
 import { startTestCluster, type TestCluster } from "./cluster.ts";
-import { ciValues, environment, only, parseManifests, type Manifest } from "./objects.ts";
+import { ciValues, only, parseManifests, type Manifest } from "./objects.ts";
+import { applyKnative, KSERVE_RESOURCES, runController, SYSTEM, TIMEOUT } from "./running.ts";
 
-const SYSTEM = "pilotlight-system";
 const ROBOT = `system:serviceaccount:${SYSTEM}:pilotlight`;
 const ISVC = "pilotlight.dev/inferenceservices";
 const RUNTIMES = "pilotlight.dev/servingruntimes";
 const CLUSTER_RUNTIMES = "pilotlight.dev/clusterservingruntimes";
 const KSVC = "serving.knative.dev/services";
-const TIMEOUT = { timeoutMs: 30_000 };
 
 /** verb, group/resource[/subresource], namespace ("" = all), object's name. */
 type Act = readonly [verb: string, resource: string, namespace: string, name?: string];
@@ -59,8 +52,8 @@ const NEEDED_ANYWAY: readonly Act[] = [
 const NODES: readonly Act[] = READ.map((verb) => [verb, "/nodes", ""] as const);
 
 const NEVER: readonly Act[] = [
-  ...READ.map((verb) => [verb, "/secrets", ""] as const),
-  ["get", "/secrets", SYSTEM],
+  ["list", "/secrets", ""],
+  ["watch", "/secrets", ""],
   ["list", "/configmaps", ""],
   ["list", "/configmaps", SYSTEM],
   ["update", "/configmaps", "knative-serving"],
@@ -95,10 +88,15 @@ const NEVER: readonly Act[] = [
 
 interface Mode {
   readonly title: string;
+  /** With KServe's group: whether it may. */
+  readonly readsSecrets?: boolean;
   readonly values: readonly string[];
   readonly yes: readonly Act[];
   readonly no: readonly Act[];
 }
+
+const SECRETS: readonly Act[] = READ.map((verb) => [verb, "/secrets", ""]);
+const ACCOUNTS: readonly Act[] = READ.map((verb) => [verb, "/serviceaccounts", ""]);
 
 const MODES: readonly Mode[] = [
   {
@@ -110,18 +108,40 @@ const MODES: readonly Mode[] = [
       ...NODES,
       ...READ.map((verb) => [verb, CLUSTER_RUNTIMES, ""] as const),
     ],
-    no: NEVER,
+    no: [...NEVER, ...SECRETS, ["get", "/secrets", SYSTEM], ...ACCOUNTS],
+  },
+  {
+    title: "with KServe's group",
+    readsSecrets: true,
+    values: ["--set", "compatibility.kserve=true"],
+    yes: [...ACCOUNTS, ["get", "/secrets", "team-a"]],
+    no: [...NEVER, ["create", "/serviceaccounts", "team-a"]],
+  },
+  {
+    title: "with KServe's group, without Secrets",
+    readsSecrets: false,
+    values: ["--set", "compatibility.kserve=true,compatibility.readSecrets=false"],
+    yes: ACCOUNTS,
+    no: [...NEVER, ...SECRETS],
   },
   {
     title: "in two namespaces",
     // The namespaced values leave the definition to somebody else.
     values: ["--values", ciValues("namespaced"), "--set", "crds.install=true"],
     yes: [...needed("team-a"), ...needed("team-b"), ...NEEDED_ANYWAY],
-    no: [...NEVER, ...needed(""), ...needed("team-c"), ...NODES, ["list", CLUSTER_RUNTIMES, ""]],
+    no: [
+      ...NEVER,
+      ...needed(""),
+      ...needed("team-c"),
+      ...NODES,
+      ...SECRETS,
+      ["get", "/secrets", SYSTEM],
+      ["list", CLUSTER_RUNTIMES, ""],
+    ],
   },
 ];
 
-for (const { title, values, yes, no } of MODES) {
+for (const { title, readsSecrets, values, yes, no } of MODES) {
   describe(`the controller's permissions ${title}`, function () {
     this.timeout(120_000);
     let cluster: TestCluster;
@@ -138,7 +158,7 @@ for (const { title, values, yes, no } of MODES) {
       const text = await renderChart({ args: values });
       all = parseManifests(text);
       await cluster.kubectl(["apply", "--server-side", "-f", "-"], text);
-      await applyKnative(cluster);
+      await applyKnative(cluster, readsSecrets === undefined ? [] : KSERVE_RESOURCES);
     });
 
     after(async () => {
@@ -185,15 +205,16 @@ for (const { title, values, yes, no } of MODES) {
       assert.equal(await says("list", "secrets", "-n", "team-a"), "no");
     });
 
-    it("have no wildcard, and no word on secrets", () => {
+    it("have no wildcard, and a word on Secrets only where they are to be read", () => {
       const rules = all.flatMap((manifest) => manifest.rules ?? []);
       assert.notEqual(rules.length, 0);
       for (const { apiGroups, resources, verbs } of rules) {
         assert.ok(![...apiGroups, ...resources, ...verbs].includes("*"));
-        assert.ok(!resources.some((resource) => resource.startsWith("secrets")));
+        const secrets = resources.some((resource) => resource.startsWith("secrets"));
+        assert.ok(!secrets || (readsSecrets === true && verbs.join() === "get"));
       }
       const cluster = all.some(({ kind }) => kind === "ClusterRoleBinding");
-      assert.equal(cluster, values.length === 0, "namespaced means Roles only");
+      assert.equal(cluster, !values.includes("--values"), "namespaced means Roles only");
     });
 
     it("let the controller itself do its work, without one refusal", async () => {
@@ -214,6 +235,42 @@ for (const { title, values, yes, no } of MODES) {
       assert.deepEqual(running.complaints(), []);
     });
 
+    if (readsSecrets !== undefined) {
+      it("lead to the store's keys by the service account", async () => {
+        await cluster.kubectl(["apply", "-n", "team-a", "-f", "-"], KSERVE_MANIFEST);
+        const running = await runController(cluster, all);
+        try {
+          const path = "/apis/serving.knative.dev/v1/namespaces/team-a/services/flowers-predictor";
+          await waitFor("a Knative Service", () => found(cluster, path), TIMEOUT);
+          const { body } = await callKube(cluster.apiserver.endpoint, { path });
+          const pod = (JSON.parse(body) as KnativeService).spec?.template?.spec;
+          const endpoint = { name: "AWS_ENDPOINT_URL_S3", value: "http://minio.storage:9000" };
+          const has = pod?.containers[0]?.env?.some((each) => isDeepStrictEqual(each, endpoint));
+          assert.equal(has, readsSecrets);
+          assert.deepEqual(pod?.volumes?.at(-1), {
+            name: "storage-credentials",
+            projected: { sources: [{ secret: { name: "store-keys", optional: true } }] },
+          });
+          const isvc =
+            "/apis/serving.kserve.io/v1beta1/namespaces/team-a/inferenceservices/flowers";
+          await waitFor(
+            "a status",
+            async () => {
+              const answer = await callKube(cluster.apiserver.endpoint, { path: isvc });
+              const { status } = JSON.parse(answer.body) as InferenceService;
+              assert.notEqual(status?.conditions, undefined);
+              const warning = condition(status?.conditions, "Warning");
+              assert.equal(warning?.reason, readsSecrets ? undefined : "SecretNotReadable");
+              return true;
+            },
+            TIMEOUT,
+          );
+        } finally {
+          await running.stop();
+        }
+      });
+    }
+
     if (values.length === 0) {
       it("are apart from what users get by the cluster's own roles", async () => {
         for (const role of ["view", "edit"]) {
@@ -233,73 +290,27 @@ for (const { title, values, yes, no } of MODES) {
   });
 }
 
-/** Definitions of the kinds that the controller reads and writes, from Knative's own module. */
-async function applyKnative({ kubectl }: TestCluster): Promise<void> {
-  const folder = await ensureModuleSource("knative.dev/serving", SERVING_VERSION);
-  const crds = ["service", "revision"].map((kind) =>
-    join(folder, "config/core/300-resources", `${kind}.yaml`),
-  );
-  await kubectl(["apply", "--server-side", ...crds.flatMap((path) => ["-f", path])]);
-  // All that the controller reads: of a definition that is new, the API server says for a moment
-  // that its storage is being initialized, and the controller complains, rightly.
-  const resources = [
-    "services.serving.knative.dev",
-    "revisions.serving.knative.dev",
-    "inferenceservices.pilotlight.dev",
-    "servingruntimes.pilotlight.dev",
-    "clusterservingruntimes.pilotlight.dev",
-  ];
-  for (const resource of resources) {
-    await waitFor(`${resource} is served`, () => kubectl(["get", resource, "-A"]), TIMEOUT);
-  }
-}
-
-interface RunningController {
-  readonly stop: () => Promise<void>;
-  readonly metrics: () => Promise<string>;
-  /** Log lines of level warn and above. */
-  readonly complaints: () => readonly string[];
-}
-
-/** The controller in this process, configured by the chart's Deployment and its ServiceAccount. */
-async function runController(
-  { apiserver }: TestCluster,
-  all: readonly Manifest[],
-): Promise<RunningController> {
-  const folder = await mkdtemp(join(tmpdir(), "plchart-"));
-  const file = join(folder, "config.yaml");
-  await writeFile(file, only(all, "ConfigMap").data?.["config.yaml"] ?? "");
-  const kubeConfig = new KubeConfig();
-  kubeConfig.loadFromFile(await apiserver.serviceAccountKubeconfig(SYSTEM, "pilotlight"));
-  const lines: string[] = [];
-  const metrics = createMetrics({ version: "test", defaults: false });
-  const app: App = await startApp({
-    config: readConfig({
-      ...environment(all),
-      CONFIG_FILE: file,
-      OPS_HOST: "127.0.0.1",
-      OPS_PORT: "0",
-      POD_NAMESPACE: SYSTEM,
-      POD_NAME: "pilotlight-0",
-    }),
-    kubeConfig,
-    version: "test",
-    log: createLog({
-      level: "warn",
-      name: "controller",
-      destination: { write: (line) => lines.push(line) },
-    }),
-    metrics,
-  });
-  return {
-    stop: async () => {
-      await app.stop();
-      await rm(folder, { recursive: true, force: true });
-    },
-    metrics: () => metrics.render(),
-    complaints: () => lines,
-  };
-}
+const KSERVE_MANIFEST = `
+apiVersion: v1
+kind: Secret
+metadata:
+  name: store-keys
+  annotations: {serving.kserve.io/s3-endpoint: "minio.storage:9000", serving.kserve.io/s3-usehttps: "0"}
+stringData: {AWS_ACCESS_KEY_ID: reader, AWS_SECRET_ACCESS_KEY: a-secret}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: models}
+secrets: [{name: store-keys}]
+---
+apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {name: flowers}
+spec:
+  predictor:
+    serviceAccountName: models
+    model: {modelFormat: {name: onnx}, storageUri: "s3://models/flowers"}
+`;
 
 async function createInferenceService(
   { kubectl }: TestCluster,

@@ -3,16 +3,20 @@
  * compatibility group.
  */
 import assert from "node:assert/strict";
+import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "mocha";
 import type { InferenceService } from "../../controller/api/inferenceservice.gen.ts";
 import { INFERENCE_SERVICE } from "../../controller/api/kinds.ts";
 import { KSERVE_GROUP, kserveKind } from "../../controller/api/kserve.ts";
 import { condition } from "../../controller/observe/conditions.ts";
+import { clusterHost } from "../../hack/cluster/addons/host.ts";
+import { startS3 } from "../../hack/cluster/addons/s3.ts";
 import { RELEASE, SYSTEM_NAMESPACE } from "../../hack/cluster/pilotlight.ts";
 import { ensureBinary } from "../../hack/go/build.ts";
 import { ensureVenv } from "../../hack/python/venv.ts";
-import { ROOT, world, type World } from "./world.ts";
+import { ok, ROOT, world, type World } from "./world.ts";
 
 const namespace = "e2e-kserve";
 const SCRIPT = join(import.meta.dirname, "kserve_client.py");
@@ -113,6 +117,38 @@ describe("KServe's client and manifests", () => {
       assert.equal(seen.conditions[type], "True", type);
     }
     assert.deepEqual(seen.labels, [0, 2], "a setosa and a virginica");
+  });
+
+  it("a Secret, a service account and a service as docs/kserve.md has them: the account's keys open the store", async () => {
+    const keys = { accessKey: "reader", secretKey: "a-secret" };
+    const folder = await mkdtemp(join(tmpdir(), "s3-kserve-"));
+    await cp(join(ROOT, "examples/iris/model"), join(folder, "models/flowers"), {
+      recursive: true,
+    });
+    const store = await startS3({ folder, host: clusterHost(w.cluster), ...keys });
+    try {
+      const text = await readFile(join(ROOT, "docs/kserve.md"), "utf8");
+      const [, block = ""] = /^### Credentials$.*?^```\n(.*?)^```/ms.exec(text) ?? [];
+      const input = block.replace("minio.storage:9000", new URL(store.endpoint).host);
+      assert.notEqual(input, block);
+      await w.cluster.exec("kubectl", ["apply", "-n", namespace, "-f", "-"], { input });
+      await w.kubectl(
+        "wait",
+        `--for=condition=Ready`,
+        `inferenceservices.${KSERVE_GROUP}/flowers`,
+        `--namespace=${namespace}`,
+        "--timeout=120s",
+      );
+      const body = { instances: [[5.1, 3.5, 1.4, 0.2]] };
+      const at = { namespace, name: "flowers" };
+      const { predictions } = ok<{ predictions: readonly unknown[] }>(
+        await w.post(at, "/v1/models/flowers:predict", body),
+      );
+      assert.equal(predictions.length, 1);
+    } finally {
+      await store.stop();
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 
   for (const { why, text, reason } of MANIFESTS) {

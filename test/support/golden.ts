@@ -10,7 +10,9 @@ import type { KnativeRevision } from "../../controller/api/knative-revision.gen.
 import type { KnativeService } from "../../controller/api/knative-service.gen.ts";
 import type { ComponentName, PerComponent } from "../../controller/api/names.ts";
 import type { ServingRuntime } from "../../controller/api/servingruntime.gen.ts";
+import type { KubeObject } from "../../controller/cluster.ts";
 import type { RuntimeUpdates } from "../../controller/desired/builtin-runtimes.ts";
+import { listedAmong, type ServiceAccount } from "../../controller/desired/account-secrets.ts";
 import { type Desired, desired } from "../../controller/desired/desired.ts";
 import { clusterFacts, type ConfigMapData } from "../../controller/desired/facts.ts";
 import type { Node } from "../../controller/desired/nodes.ts";
@@ -38,6 +40,8 @@ export interface Given {
   /** What the pods tell of their models. */
   readonly digests?: Readonly<Record<string, string>>;
   readonly runtimes?: readonly ServingRuntime[];
+  /** Service accounts and Secrets; of these, the metadata counts. */
+  readonly accounts?: readonly (KubeObject & ServiceAccount)[];
   readonly runtimeUpdates?: RuntimeUpdates;
 }
 
@@ -80,6 +84,7 @@ export function decide(of: Given): Decided {
     defaults: DEFAULTS,
     runtimes: [...(of.runtimes ?? []).map(asRuntime), ...BUILT_IN],
     runtimeUpdates: of.runtimeUpdates ?? "OnRequest",
+    accountSecrets: listedAmong(isvc, of.accounts ?? []),
     live: services,
   });
   const rolled = isRefusal(wanted) ? {} : rolledOut(of, wanted.services, services);

@@ -8,7 +8,7 @@ import type {
   InferenceServiceStatus,
 } from "../../controller/api/inferenceservice.gen.ts";
 import { canonical } from "../../controller/canonical.ts";
-import type { Cluster, EventNote, Kind, KubeObject } from "../../controller/cluster.ts";
+import type { Cluster, EventNote, Kind, KubeObject, ObjectMeta } from "../../controller/cluster.ts";
 import type { ModelDigests } from "../../controller/model-digests.ts";
 import { reconcile, type ReconcileContext } from "../../controller/reconcile.ts";
 import type { Meter } from "../../controller/rollout/metrics.ts";
@@ -63,6 +63,10 @@ export class MemoryCluster implements Cluster {
 
   read<T extends KubeObject>(kind: Kind, namespace: string, name: string): Promise<T | undefined> {
     return Promise.resolve(this.get<T>(kind, namespace, name));
+  }
+
+  readMetadata(kind: Kind, namespace: string, name: string): Promise<ObjectMeta | undefined> {
+    return Promise.resolve(this.get(kind, namespace, name)?.metadata);
   }
 
   /** Everything that is not said stays, as it does for fields of others. */

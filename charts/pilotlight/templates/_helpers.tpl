@@ -114,6 +114,17 @@ runtimes:
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+{{- if .Values.compatibility.kserve }}
+# Which Secrets have the keys of a model's store: KServe's users list them in the pods' service account.
+- apiGroups: [""]
+  resources: [serviceaccounts]
+  verbs: [get, list, watch]
+{{- if .Values.compatibility.readSecrets }}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{/* The controller's ServiceAccount as the subject of a binding. */}}

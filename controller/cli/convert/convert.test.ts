@@ -101,6 +101,24 @@ items:
     );
   });
 
+  it("a service account's Secrets no longer count, and it says how the keys are named", async () => {
+    const text = `apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata:
+  name: a
+spec:
+  predictor:
+    serviceAccountName: models
+    minReplicas: 0
+    sklearn:
+      storageUri: PLACE
+`;
+    const { err } = await convert(text.replace("PLACE", "s3://models/a"));
+    assert.match(err, /the service account models lists are not looked for: .*storage-secret/);
+    const claim = await convert(text.replace("PLACE", "pvc://models/a"));
+    assert.doesNotMatch(claim.err, /service account/);
+  });
+
   it("runtimes change their group", async () => {
     const text = `apiVersion: serving.kserve.io/v1alpha1
 kind: ClusterServingRuntime

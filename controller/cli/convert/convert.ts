@@ -3,6 +3,7 @@
  * changed where it stands, so that comments and order stay.
  */
 import { isMap, type Document } from "yaml";
+import { isDownloaded } from "../../desired/storage.ts";
 
 const KSERVE = "serving.kserve.io";
 /** KServe's group while it was a part of Kubeflow: there v1alpha2 was, and the first v1beta1. */
@@ -75,6 +76,7 @@ function convertService(document: Document.Parsed): Converted {
       `annotation ${KSERVE}/storageSecretName is ${OURS}/storage-secret; its keys become files for the model's server`,
     );
   }
+  noteAccount(document, changes);
   for (const component of ["predictor", "transformer", "explainer"]) {
     if (
       isMap(document.getIn(["spec", component], true)) &&
@@ -87,6 +89,23 @@ function convertService(document: Document.Parsed): Converted {
     }
   }
   return { changes };
+}
+
+/** Keys that only KServe's group finds by the account. */
+function noteAccount(document: Document.Parsed, changes: string[]): void {
+  const predictor = document.getIn(["spec", "predictor"], true);
+  const account = document.getIn(["spec", "predictor", "serviceAccountName"]);
+  const downloads =
+    isMap(predictor) &&
+    predictor.items.some(({ value }) => {
+      const place = isMap(value) ? value.get("storageUri") : undefined;
+      return typeof place === "string" && isDownloaded(place);
+    });
+  if (downloads && typeof account === "string") {
+    changes.push(
+      `the Secrets that the service account ${account} lists are not looked for: name the one with the store's keys in the annotation ${OURS}/storage-secret, and what its annotations say of an endpoint in model.env (AWS_ENDPOINT_URL_S3, AWS_REGION)`,
+    );
+  }
 }
 
 /** Serverless is what Pilotlight does; another mode is another thing. */

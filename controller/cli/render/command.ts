@@ -3,6 +3,7 @@ import type { InferenceService } from "../../api/inferenceservice.gen.ts";
 import { ANNOTATION_RUNTIME } from "../../api/names.ts";
 import type { ServingRuntime } from "../../api/servingruntime.gen.ts";
 import type { KubeObject } from "../../cluster.ts";
+import { listedAmong } from "../../desired/account-secrets.ts";
 import { desired } from "../../desired/desired.ts";
 import { isRefusal } from "../../desired/refusal.ts";
 import type { Runtime } from "../../desired/runtimes.ts";
@@ -18,7 +19,8 @@ const HELP = `Usage: pilotlight render -f FILE... [FLAGS]
 
 Prints the Knative Services that the controller would apply for the InferenceServices of the
 manifests, for repositories that hold rendered manifests. It asks no cluster. ServingRuntimes and
-ClusterServingRuntimes in the manifests are used. What belongs to the controller's own work is left
+ClusterServingRuntimes in the manifests are used, and for services of KServe's group the Secrets that
+their ServiceAccounts list. What belongs to the controller's own work is left
 out: the owner reference, the digest of its wish and its note of the runtime.
 
   -f, --filename FILE          manifest with one or several InferenceServices; - is standard input;
@@ -56,7 +58,7 @@ export const renderCommand: Command = {
     noMoreThan(0, positionals, "a manifest is given with -f");
     const format = parseFormat(values.output, ["yaml", "json"]);
     const settings = readSettings(values);
-    const { manifests, runtimes, notices } = readManifests(
+    const { manifests, runtimes, accounts, notices } = readManifests(
       values.filename,
       findInstallation(import.meta.url).root,
     );
@@ -67,12 +69,13 @@ export const renderCommand: Command = {
     const objects: KubeObject[] = [];
     const refusals: string[] = [];
     for (const manifest of manifests) {
-      const { isvc } = manifest;
+      const isvc = inNamespace(manifest.isvc, values.namespace);
       const wanted = desired({
-        isvc: inNamespace(isvc, values.namespace),
+        isvc,
         facts,
         defaults: settings.predictor,
         runtimes: [...runtimesOf(runtimes, isvc), ...settings.runtimes.builtIn],
+        accountSecrets: listedAmong(isvc, accounts),
       });
       if (isRefusal(wanted)) {
         refusals.push(

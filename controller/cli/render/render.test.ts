@@ -18,6 +18,7 @@ interface Given {
   readonly inferenceService: Manifest;
   readonly knativeConfig?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly runtimes?: readonly object[];
+  readonly accounts?: readonly object[];
 }
 interface Want {
   readonly apply?: Manifest | readonly Manifest[];
@@ -62,11 +63,16 @@ describe("pilotlight render", () => {
   });
   for (const name of alone.filter((each) => !each.startsWith("status-"))) {
     it(`golden ${name}`, async () => {
-      const { inferenceService, knativeConfig, runtimes } = read<Given>(name, "given.yaml");
+      const { inferenceService, knativeConfig, runtimes, accounts } = read<Given>(
+        name,
+        "given.yaml",
+      );
       const { apply, refusal } = read<Want>(name, "want.yaml");
       const manifest = file(
         `${name}.yaml`,
-        [inferenceService, ...(runtimes ?? [])].map((object) => stringify(object)).join("---\n"),
+        [inferenceService, ...(runtimes ?? []), ...(accounts ?? [])]
+          .map((object) => stringify(object))
+          .join("---\n"),
       );
       const config =
         knativeConfig === undefined

@@ -106,8 +106,8 @@ export async function peer(name: PeerName, workload: Workload): Promise<Contesta
 }
 
 /**
- * onnxruntime without a server. Beside it, once more, a server that does nothing answers for health:
- * what the machine leaves to any process while each CPU runs a model.
+ * onnxruntime without a server. Beside it, once more, a server that does nothing is asked for its
+ * health: what the machine leaves to any process while each CPU runs a model.
  */
 export async function raw(workload: Workload): Promise<Contestant> {
   const bare = await startServer("bare-server.ts", {});

@@ -17,7 +17,7 @@ export type Generation = {
 };
 
 /**
- * The new text. Emits it piece by piece as well; with several beams in one piece at the end, because
+ * The new text. Emits it piece by piece as well; with several beams in one piece at the end, for
  * which of them is the answer shows only then.
  */
 export async function generate(
