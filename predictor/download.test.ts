@@ -92,7 +92,7 @@ describe("predictor download", () => {
   const failures = [
     { why: "nothing said", env: {}, code: 64, words: /STORAGE_URI is not set/ },
     { why: "nothing there", env: { STORAGE_URI: "/nowhere" }, code: 66, words: /does not exist/ },
-    { why: "no such scheme", env: { STORAGE_URI: "ftp://a/b" }, code: 65, words: /not supported/ },
+    { why: "no such scheme", env: { STORAGE_URI: "ftp://a/b" }, code: 64, words: /not supported/ },
   ];
   for (const { why, env, code, words } of failures) {
     it(`${why}: exit code ${code}, in the words of the predictor`, async () => {

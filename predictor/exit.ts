@@ -19,6 +19,7 @@ const storageExitCodes: Readonly<Record<StorageErrorCode, number>> = {
   "access-denied": exitCodes.noPermission,
   unavailable: exitCodes.unavailable,
   invalid: exitCodes.data,
+  misconfigured: exitCodes.usage,
 };
 /** A kubelet reads no more of the termination log. */
 const lastWordsBytesMax = 4096;

@@ -85,8 +85,8 @@ describe("pilotlight serve with a model in Azure Blob Storage", function () {
       why: "nobody said which account",
       path: "iris.onnx",
       environment: { AZURE_STORAGE_ACCOUNT: "", AZURE_STORAGE_BLOB_ENDPOINT: "" },
-      reason: "ModelLoadFailed",
-      words: /which account\? Set AZURE_STORAGE_ACCOUNT.*\(exit code 65\)$/,
+      reason: "InvalidConfiguration",
+      words: /which account\? Set AZURE_STORAGE_ACCOUNT.*\(exit code 64\)$/,
     },
   ];
   for (const { why, path, environment, reason, words } of troubles) {

@@ -85,9 +85,9 @@ describe("a start that the storage fails", () => {
       assert.deepEqual(await readdir(folder, { recursive: true }), [".pilotlight"]);
     }));
 
-  it("ends with 65 when the address is one that is not fetched from", async () => {
+  it("ends with 64 when the address is one that is not fetched from", async () => {
     const [code, words] = await failed({ STORAGE_URI: "https://169.254.169.254/latest/m.onnx" });
-    assert.equal(code, 65, words);
+    assert.equal(code, 64, words);
     assert.match(words, /169\.254\.169\.254 is a link-local, metadata or reserved address/);
   });
 });

@@ -65,7 +65,7 @@ export interface Reach {
   readonly ports?: readonly number[];
 }
 
-/** Throws StorageError "invalid" for a host that is no good whatever it resolves to. */
+/** Throws StorageError "misconfigured" for a host that is no good whatever it resolves to. */
 export function checkHost({ hostname, host, port }: URL, { allowPrivate, ports }: Reach): void {
   const bare = hostname.replace(/^\[|\]$/g, "").replace(/\.$/, "");
   const why = names.has(bare) ? "a metadata service" : undefined;
@@ -74,7 +74,7 @@ export function checkHost({ hostname, host, port }: URL, { allowPrivate, ports }
   const asked = port === "" ? HTTPS_PORT : Number(port);
   if (allowPrivate || (ports ?? [HTTPS_PORT]).includes(asked)) return;
   throw new StorageError(
-    "invalid",
+    "misconfigured",
     `${host}: port ${asked} is not fetched from; name it in ALLOWED_PORTS (443,${asked}) to allow it`,
   );
 }
@@ -104,7 +104,7 @@ export function guardedLookup(allowPrivate: boolean) {
 
 function refused(host: string, why: string): StorageError {
   const leave = why.startsWith("a private") ? "; set ALLOW_PRIVATE_NETWORKS=true to allow it" : "";
-  return new StorageError("invalid", `${host} is ${why}, which is not fetched from${leave}`);
+  return new StorageError("misconfigured", `${host} is ${why}, which is not fetched from${leave}`);
 }
 
 function blockList(...ranges: readonly (readonly [address: string, prefix: number])[]): BlockList {

@@ -46,14 +46,17 @@ export function selectAzSettings(
   const given = variables["AZURE_STORAGE_BLOB_ENDPOINT"];
   if (given === undefined && account === undefined) {
     throw new StorageError(
-      "invalid",
+      "misconfigured",
       `${shown}: which account? Set AZURE_STORAGE_ACCOUNT, or write ` +
         "https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH",
     );
   }
   const url = given ?? location.endpoint?.href ?? `https://${account}.blob.core.windows.net/`;
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
-    throw new StorageError("invalid", `${shown}: AZURE_STORAGE_BLOB_ENDPOINT is no http(s) URL`);
+    throw new StorageError(
+      "misconfigured",
+      `${shown}: AZURE_STORAGE_BLOB_ENDPOINT is no http(s) URL`,
+    );
   }
   const endpoint = new URL(url.endsWith("/") ? url : `${url}/`);
   return { endpoint, credentials: selectCredentials({ location, account, variables }) };

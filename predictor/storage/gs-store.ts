@@ -21,7 +21,7 @@ export function parseGsEndpoint(text: string | undefined, shown: string): URL {
   if (text === undefined) return new URL("https://storage.googleapis.com/");
   const url = text.includes("://") ? text : `http://${text}`;
   if (URL.canParse(url)) return new URL(url.endsWith("/") ? url : `${url}/`);
-  throw new StorageError("invalid", `${shown}: STORAGE_EMULATOR_HOST is no host or URL`);
+  throw new StorageError("misconfigured", `${shown}: STORAGE_EMULATOR_HOST is no host or URL`);
 }
 
 export function gsStore(bucket: string, settings: GsSettings, http: HttpClient): ObjectStore {

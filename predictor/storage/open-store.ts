@@ -43,7 +43,7 @@ export async function openStore(
   const { hfStore } = await import("./hf-store.ts");
   const endpoint = variables["HF_ENDPOINT"] ?? "https://huggingface.co/";
   if (!URL.canParse(endpoint)) {
-    throw new StorageError("invalid", `${shown}: HF_ENDPOINT is no URL`);
+    throw new StorageError("misconfigured", `${shown}: HF_ENDPOINT is no URL`);
   }
   const base = new URL(endpoint.endsWith("/") ? endpoint : `${endpoint}/`);
   return hfStore(location, { endpoint: base, token: variables["HF_TOKEN"] }, http);

@@ -83,7 +83,7 @@ export function selectS3Settings(
   const value = overlay(environment, secret);
   const region = value("AWS_REGION") ?? value("AWS_DEFAULT_REGION") ?? "us-east-1";
   if (!/^[A-Za-z0-9-]{1,64}$/.test(region)) {
-    throw new StorageError("invalid", `${shown}: AWS_REGION ${region} is no region`);
+    throw new StorageError("misconfigured", `${shown}: AWS_REGION ${region} is no region`);
   }
   const endpointName = value("AWS_ENDPOINT_URL_S3") ? "AWS_ENDPOINT_URL_S3" : "AWS_ENDPOINT_URL";
   const endpoint = parseEndpoint(value(endpointName), endpointName, shown);
@@ -145,10 +145,10 @@ function parseEndpoint(text: string | undefined, name: string, shown: string): U
   const url = URL.canParse(text) ? new URL(text) : undefined;
   // http:// is let through here: whoever sets an endpoint names a server inside of the cluster.
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    throw new StorageError("invalid", `${shown}: ${name} is no http(s) URL`);
+    throw new StorageError("misconfigured", `${shown}: ${name} is no http(s) URL`);
   }
   if (url.username !== "" || url.password !== "" || url.search !== "") {
-    throw new StorageError("invalid", `${shown}: ${name} may hold no user name and no query`);
+    throw new StorageError("misconfigured", `${shown}: ${name} may hold no user name and no query`);
   }
   return url;
 }

@@ -1,5 +1,12 @@
 /** Whose fault it was; predictor/main.ts turns it into an exit code. */
-export type StorageErrorCode = "not-found" | "access-denied" | "unavailable" | "invalid";
+export type StorageErrorCode =
+  | "not-found"
+  | "access-denied"
+  | "unavailable"
+  /** What was found there. */
+  | "invalid"
+  /** What says where it is, or how it is asked. */
+  | "misconfigured";
 
 /** The termination log holds 4096 bytes, a condition's message is read by people: this is plenty. */
 const MESSAGE_LENGTH_MAX = 1024;

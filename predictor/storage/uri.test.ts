@@ -116,7 +116,9 @@ describe("parseStorageUri", () => {
       assert.throws(
         () => parseStorageUri(uri),
         (error) =>
-          error instanceof StorageError && error.code === "invalid" && says.test(error.message),
+          error instanceof StorageError &&
+          error.code === "misconfigured" &&
+          says.test(error.message),
       );
     });
   }

@@ -23,12 +23,12 @@ const SUPPORTED =
   "supported are s3://, gs://, az://, https://, hf://, oci://, pvc://, file:// and absolute paths";
 
 /**
- * Reads a storage URI. Throws StorageError "invalid" with what is wrong with it.
+ * Reads a storage URI. Throws StorageError "misconfigured" with what is wrong with it.
  * `insecureHttp` lets http:// through, for servers on the loopback interface.
  */
 export function parseStorageUri(uri: string, insecureHttp = false): StorageLocation {
   const refuse = (why: string): StorageError =>
-    new StorageError("invalid", `storageUri ${shownUri(uri)}: ${why}`);
+    new StorageError("misconfigured", `storageUri ${shownUri(uri)}: ${why}`);
   if (uri.trim() === "") throw refuse("is empty; name a file, a folder, a bucket or a URL");
   if (uri.length > URI_LENGTH_MAX) throw refuse(`is longer than ${URI_LENGTH_MAX} characters`);
   if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(uri)) throw refuse("holds a control character; remove it");

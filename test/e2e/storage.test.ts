@@ -142,6 +142,15 @@ describe("a model from an S3 server", () => {
     );
     await w.untilUp(at);
     assert.deepEqual(await revisions(), [`${at.name}-predictor-00001`, second]);
+    // Both were told by their pods, and neither the edit nor the download changed the model.
+    await w.client.until("the history names one content for both revisions", async () => {
+      const { status } = (await w.isvc(at.namespace, at.name)) ?? {};
+      const digests = (status?.history ?? []).map(({ modelDigest }) => modelDigest ?? "none");
+      assert.equal(digests.length, 2);
+      assert.match(digests[0] ?? "", /^sha256:[0-9a-f]{64}$/);
+      assert.equal(digests[1], digests[0]);
+      return true;
+    });
   });
 
   it("from zero it downloads the model again, and answers", async () => {
