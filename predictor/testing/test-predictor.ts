@@ -25,7 +25,14 @@ export class TestPredictor implements AsyncDisposable {
   #seen: (() => void)[] = [];
 
   constructor(environment: Record<string, string>, args: string[] = []) {
-    const env = { PATH: process.env["PATH"], HOST: "127.0.0.1", PORT: "0", ...environment };
+    const env = {
+      PATH: process.env["PATH"],
+      HOST: "127.0.0.1",
+      PORT: "0",
+      // Whatever ends the test, the predictor ends with it.
+      PARENT_LIVENESS: "stdin",
+      ...environment,
+    };
     this.child = spawn(process.execPath, [program, ...args], { env, stdio: "pipe" });
     this.exited = once(this.child, "exit").then(([code]) => {
       this.#wake();

@@ -1,7 +1,8 @@
 /** What the predictor promises, as ratios to baselines of the same run. */
+import type { Footprint } from "./footprint.ts";
 import { between, over } from "./rounds.ts";
 import type { Cell } from "./rounds.ts";
-import { shown } from "./stats.ts";
+import { shown, summarize } from "./stats.ts";
 import type { Summary } from "./stats.ts";
 
 export type Check = {
@@ -25,6 +26,18 @@ export function checksOf(cells: readonly Cell[]): Check[] {
         cell.connections === connections,
     );
   return [...irisChecks(find), ...rawChecks(find), ...healthChecks(cells, find)];
+}
+
+/** What it takes with iris, in megabytes. */
+export function footprintChecks({ restPssMb, imageMb }: Footprint): Check[] {
+  const check = (what: string, megabytes: number, most: number): Check => ({
+    ...atMost(what, summarize([megabytes]), most),
+    unit: "MB",
+  });
+  return [
+    check("iris at rest: memory of both processes, proportional", restPssMb, 150),
+    ...(imageMb === undefined ? [] : [check("the image, unpacked", imageMb, 200)]),
+  ];
 }
 
 const atLeast = (what: string, measured: Summary, least: number): Check => ({

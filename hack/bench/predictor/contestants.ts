@@ -48,13 +48,15 @@ export function served(name: string, server: RunningServer, workload: Workload):
   };
 }
 
-/** The predictor as a pod runs it, with more in its environment. */
+const sources = fileURLToPath(new URL("../../../predictor/main.ts", import.meta.url));
+
+/** The predictor from its sources, or a program made of them, with more in its environment. */
 export async function startOurs(
   workload: Pick<Workload, "name" | "path">,
   environment: Readonly<Record<string, string>> = {},
+  program = sources,
 ): Promise<RunningServer> {
   const { name, path } = workload;
-  const program = fileURLToPath(new URL("../../../predictor/main.ts", import.meta.url));
   const flags = ["--port=0", "--host=127.0.0.1", `--model-name=${name}`, `--storage-uri=${path}`];
   const child = spawn(process.execPath, [program, ...flags], {
     stdio: ["pipe", "pipe", "inherit"],

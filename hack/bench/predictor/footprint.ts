@@ -1,6 +1,9 @@
 /** What the predictor takes: memory at rest, and the image. */
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
+import { join } from "node:path";
+import { bundle } from "../../bundle/bundle.ts";
+import { programOf } from "../../bundle/programs.ts";
 import { startOurs } from "./contestants.ts";
 import { iris } from "./workloads.ts";
 
@@ -15,9 +18,17 @@ export type Footprint = {
 /** How long it rests before it is measured. */
 const restMs = 3000;
 
-/** Memory of the predictor and its executor with iris, at rest; and the size of the last image. */
+const root = join(import.meta.dirname, "../../..");
+const PROGRAM = "predictor.cjs";
+
+/**
+ * Memory of the predictor and its executor with iris, at rest, as one file like in the image: read
+ * from its sources, Node's stripper of types would be in it. And the size of the last image.
+ */
 export async function footprint(): Promise<Footprint> {
-  await using server = await startOurs(iris());
+  const outdir = join(root, "dist");
+  await bundle({ root, outdir, strict: true, programs: [programOf(PROGRAM)] });
+  await using server = await startOurs(iris(), {}, join(outdir, PROGRAM));
   await delay(restMs);
   const pids = [server.pid, ...childrenOf(server.pid)];
   const sum = (field: string): number =>

@@ -7,7 +7,7 @@
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { PEERS } from "../../peers/peer.ts";
-import { checksOf } from "./checks.ts";
+import { checksOf, footprintChecks } from "./checks.ts";
 import { naive, ours, peer, raw } from "./contestants.ts";
 import type { Contestant } from "./contestants.ts";
 import { footprint } from "./footprint.ts";
@@ -50,7 +50,7 @@ export async function main(args: string[]): Promise<void> {
     cells.push(...(await measure(await workloadNamed(name), options)));
   }
   const rows = cells.map(rowOf);
-  const checks = checksOf(cells);
+  const checks = [...checksOf(cells), ...footprintChecks(memory)];
   const write = (line: string): void => void process.stdout.write(`${line}\n`);
   write(`The load generator alone reaches ${short(ceiling)} requests/s at 32 connections.`);
   write(`Load average when it began: ${short(loadBefore)}; ${machine()}.`);

@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- zipf`: a hundred models behind one process tree with less memory than they need,
  * asked for in a Zipf order, in rounds with a predictor each. Options: --rounds 3, --models 100,
- * --megabytes 20, --requests 4000, --budget-mib 1024, --quick (one short round). Ends with 1 when
+ * --megabytes 20, --requests 10000, --budget-mib 1024, --quick (one short round). Ends with 1 when
  * a promise is broken; only a run without options writes docs/results/zipf.json.
  */
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -17,7 +17,7 @@ import { clients, frontMib, measureRound } from "./round.ts";
 import type { Round, Settings } from "./round.ts";
 
 const firstSeed = 42;
-const whole = { rounds: 3, models: 100, megabytes: 20, requests: 4000, budgetMib: 1024 };
+const whole = { rounds: 3, models: 100, megabytes: 20, requests: 10_000, budgetMib: 1024 };
 const quick = { rounds: 1, models: 20, megabytes: 20, requests: 300, budgetMib: 512 };
 
 /** Prints what was measured and promised; sets the exit code. */
