@@ -6,7 +6,7 @@ import { build } from "esbuild";
 import type { BuildOptions, Plugin } from "esbuild";
 
 import { readPackage, renderLicenses, selectPackageFolders } from "./licenses.ts";
-import { EXTERNAL, PROGRAMS } from "./programs.ts";
+import { EXTERNAL, programOf, PROGRAMS } from "./programs.ts";
 import type { Program } from "./programs.ts";
 
 export interface BundleOptions {
@@ -58,6 +58,14 @@ export async function bundle({
   const licenses = join(outdir, LICENSES_FILE);
   await writeFile(licenses, renderLicenses(await Promise.all(folders.map(readPackage))));
   return [...present.map(({ output }) => join(outdir, output)), licenses];
+}
+
+/** Bundles the program `output` anew into the project's dist/. Returns that folder. */
+export async function bundleProgram(output: string): Promise<string> {
+  const root = join(import.meta.dirname, "../..");
+  const outdir = join(root, "dist");
+  await bundle({ root, outdir, strict: true, programs: [programOf(output)] });
+  return outdir;
 }
 
 const CLIENT = "node_modules/@kubernetes/client-node/";

@@ -59,9 +59,12 @@ function stepper(context: TaskContext, signature: Signature): Step {
     if (branches) inputs.push(flag("use_cache_branch", !first));
     // A graph with two branches doesn't look at this cache, but wants it to have a length.
     if (first) inputs.push(...past.map((spec) => emptyPast(spec, branches ? 1 : 0)));
-    const parents = first ? {} : { rows: rows.map(({ from }) => from) };
     first = false;
-    const outputs = await context.run("model", inputs, { give: ["logits"], carry, ...parents });
+    const outputs = await context.run("model", inputs, {
+      give: ["logits"],
+      carry,
+      rows: rows.map(({ from }) => from),
+    });
     return lastScores(outputOf(outputs, "logits"));
   };
 }

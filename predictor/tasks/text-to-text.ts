@@ -89,9 +89,12 @@ function stepper(context: TaskContext, graphs: Graphs, state: Tensor, mask: Tens
     ]);
     if (first) inputs.push(...past.map((spec) => emptyPast(spec, 1)));
     const carry = cached ? carriedAt(signature, first) : {};
-    const parents = first ? {} : { rows: rows.map(({ from }) => from) };
     first = false;
-    const outputs = await context.run(graph, inputs, { give: ["logits"], carry, ...parents });
+    const outputs = await context.run(graph, inputs, {
+      give: ["logits"],
+      carry,
+      rows: rows.map(({ from }) => from),
+    });
     return lastScores(outputOf(outputs, "logits"));
   };
 }

@@ -9,6 +9,7 @@ import { condition } from "../../controller/observe/conditions.ts";
 import { renderChart } from "../../hack/chart/install.ts";
 import { callKube, expectKube } from "../../hack/cluster/kube-request.ts";
 import { waitFor } from "../../hack/cluster/wait.ts";
+import { kserveCredentialsExample } from "../support/kserve-example.ts";
 import { startTestCluster, type TestCluster } from "./cluster.ts";
 import { ciValues, only, parseManifests, type Manifest } from "./objects.ts";
 import { applyKnative, KSERVE_RESOURCES, runController, SYSTEM, TIMEOUT } from "./running.ts";
@@ -237,7 +238,8 @@ for (const { title, readsSecrets, values, yes, no } of MODES) {
 
     if (readsSecrets !== undefined) {
       it("lead to the store's keys by the service account", async () => {
-        await cluster.kubectl(["apply", "-n", "team-a", "-f", "-"], KSERVE_MANIFEST);
+        const example = kserveCredentialsExample();
+        await cluster.kubectl(["apply", "-n", "team-a", "-f", "-"], example);
         const running = await runController(cluster, all);
         try {
           const path = "/apis/serving.knative.dev/v1/namespaces/team-a/services/flowers-predictor";
@@ -289,28 +291,6 @@ for (const { title, readsSecrets, values, yes, no } of MODES) {
     }
   });
 }
-
-const KSERVE_MANIFEST = `
-apiVersion: v1
-kind: Secret
-metadata:
-  name: store-keys
-  annotations: {serving.kserve.io/s3-endpoint: "minio.storage:9000", serving.kserve.io/s3-usehttps: "0"}
-stringData: {AWS_ACCESS_KEY_ID: reader, AWS_SECRET_ACCESS_KEY: a-secret}
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: models}
-secrets: [{name: store-keys}]
----
-apiVersion: serving.kserve.io/v1beta1
-kind: InferenceService
-metadata: {name: flowers}
-spec:
-  predictor:
-    serviceAccountName: models
-    model: {modelFormat: {name: onnx}, storageUri: "s3://models/flowers"}
-`;
 
 async function createInferenceService(
   { kubectl }: TestCluster,

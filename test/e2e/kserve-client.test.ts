@@ -3,7 +3,7 @@
  * compatibility group.
  */
 import assert from "node:assert/strict";
-import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "mocha";
@@ -16,6 +16,7 @@ import { startS3 } from "../../hack/cluster/addons/s3.ts";
 import { RELEASE, SYSTEM_NAMESPACE } from "../../hack/cluster/pilotlight.ts";
 import { ensureBinary } from "../../hack/go/build.ts";
 import { ensureVenv } from "../../hack/python/venv.ts";
+import { kserveCredentialsExample } from "../support/kserve-example.ts";
 import { ok, ROOT, world, type World } from "./world.ts";
 
 const namespace = "e2e-kserve";
@@ -127,10 +128,8 @@ describe("KServe's client and manifests", () => {
     });
     const store = await startS3({ folder, host: clusterHost(w.cluster), ...keys });
     try {
-      const text = await readFile(join(ROOT, "docs/kserve.md"), "utf8");
-      const [, block = ""] = /^### Credentials$.*?^```\n(.*?)^```/ms.exec(text) ?? [];
       // The server's own region is the only one that it answers for.
-      const input = block
+      const input = kserveCredentialsExample()
         .replace("minio.storage:9000", new URL(store.endpoint).host)
         .replace("eu-central-1", "us-east-1");
       await w.cluster.exec("kubectl", ["apply", "-n", namespace, "-f", "-"], { input });

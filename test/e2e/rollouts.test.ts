@@ -12,8 +12,8 @@ import type {
   PredictorSpec,
   RolloutSpec,
 } from "../../controller/api/inferenceservice.gen.ts";
-import { INFERENCE_SERVICE } from "../../controller/api/kinds.ts";
-import type { Kind, KubeObject } from "../../controller/cluster.ts";
+import { INFERENCE_SERVICE, SECRET } from "../../controller/api/kinds.ts";
+import type { KubeObject } from "../../controller/cluster.ts";
 import { condition } from "../../controller/observe/conditions.ts";
 import { clusterHost } from "../../hack/cluster/addons/host.ts";
 import { startS3, type S3Server } from "../../hack/cluster/addons/s3.ts";
@@ -21,7 +21,6 @@ import { failingModel, lookupModel, slowLookupModel } from "../../hack/models/fi
 import { type Counted, type Load, share, startLoad } from "./load.ts";
 import { type At, GRACE_MS, routeHost, world, type World } from "./world.ts";
 
-const SECRET: Kind = { apiVersion: "v1", kind: "Secret", plural: "secrets", namespaced: true };
 const namespace = "e2e-rollouts";
 const KEYS = { accessKey: "pilotlight", secretKey: "a-secret-of-this-test" };
 /** Row 7 of each model's table says which model it is. */

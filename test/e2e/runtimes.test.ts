@@ -8,8 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "mocha";
 import { parse } from "yaml";
-import { INFERENCE_SERVICE, SERVING_RUNTIME } from "../../controller/api/kinds.ts";
-import type { Kind, KubeObject } from "../../controller/cluster.ts";
+import { INFERENCE_SERVICE, SECRET, SERVING_RUNTIME } from "../../controller/api/kinds.ts";
+import type { KubeObject } from "../../controller/cluster.ts";
 import { condition } from "../../controller/observe/conditions.ts";
 import { clusterHost } from "../../hack/cluster/addons/host.ts";
 import { startS3, type S3Server } from "../../hack/cluster/addons/s3.ts";
@@ -17,7 +17,6 @@ import { writeNodeImage } from "../../hack/cluster/node-image.ts";
 import { irisRows } from "../../hack/models/iris.ts";
 import { ok, ROOT, world, type World } from "./world.ts";
 
-const SECRET: Kind = { apiVersion: "v1", kind: "Secret", plural: "secrets", namespaced: true };
 const namespace = "e2e-runtimes";
 const own = { namespace, name: "iris" };
 const other = { namespace, name: "centroids" };

@@ -9,15 +9,14 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "mocha";
 import { parse } from "yaml";
-import { INFERENCE_SERVICE } from "../../controller/api/kinds.ts";
-import type { Kind, KubeObject } from "../../controller/cluster.ts";
+import { INFERENCE_SERVICE, SECRET } from "../../controller/api/kinds.ts";
+import type { KubeObject } from "../../controller/cluster.ts";
 import { condition } from "../../controller/observe/conditions.ts";
 import { initialState, makeRequest, makeSound } from "../../examples/voice-activity/request.ts";
 import { clusterHost } from "../../hack/cluster/addons/host.ts";
 import { startS3, type S3Server } from "../../hack/cluster/addons/s3.ts";
 import { GRACE_MS, ok, ROOT, world, type World } from "./world.ts";
 
-const SECRET: Kind = { apiVersion: "v1", kind: "Secret", plural: "secrets", namespaced: true };
 const at = { namespace: "e2e-storage", name: "voice-activity" };
 const iris = { namespace: at.namespace, name: "iris" };
 const KEYS = { accessKey: "pilotlight", secretKey: "a-secret-of-this-test" };

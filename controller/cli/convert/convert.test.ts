@@ -117,6 +117,12 @@ spec:
     assert.match(err, /the service account models lists are not looked for: .*storage-secret/);
     const claim = await convert(text.replace("PLACE", "pvc://models/a"));
     assert.doesNotMatch(claim.err, /service account/);
+    const named = text.replace(
+      "  name: a\n",
+      "  name: a\n  annotations: {serving.kserve.io/storageSecretName: keys}\n",
+    );
+    const { err: said } = await convert(named.replace("PLACE", "s3://models/a"));
+    assert.doesNotMatch(said, /service account/, "the Secret is named already");
   });
 
   it("runtimes change their group", async () => {

@@ -75,8 +75,9 @@ function convertService(document: Document.Parsed): Converted {
     changes.push(
       `annotation ${KSERVE}/storageSecretName is ${OURS}/storage-secret; its keys become files for the model's server`,
     );
+  } else {
+    noteAccount(document, changes);
   }
-  noteAccount(document, changes);
   for (const component of ["predictor", "transformer", "explainer"]) {
     if (
       isMap(document.getIn(["spec", component], true)) &&

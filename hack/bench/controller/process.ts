@@ -3,16 +3,15 @@ import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { startController, type ControllerProcess } from "../../../test/support/controller.ts";
-import { bundle } from "../../bundle/bundle.ts";
+import { bundleProgram } from "../../bundle/bundle.ts";
 import { nodeArguments, programOf } from "../../bundle/programs.ts";
 
-const root = join(import.meta.dirname, "../../..");
-const folder = join(root, "dist");
+const folder = join(import.meta.dirname, "../../../dist");
 const PROGRAM = "controller.cjs";
 
 /** Bundles it anew: dist/controller.cjs is of these sources. */
 export async function build(): Promise<void> {
-  await bundle({ root, outdir: folder, strict: true, programs: [programOf(PROGRAM)] });
+  await bundleProgram(PROGRAM);
 }
 
 /** Starts dist/controller.cjs with the arguments and environment that the image has. */

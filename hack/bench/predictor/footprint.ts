@@ -2,8 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { join } from "node:path";
-import { bundle } from "../../bundle/bundle.ts";
-import { programOf } from "../../bundle/programs.ts";
+import { bundleProgram } from "../../bundle/bundle.ts";
 import { startOurs } from "./contestants.ts";
 import { iris } from "./workloads.ts";
 
@@ -18,7 +17,6 @@ export type Footprint = {
 /** How long it rests before it is measured. */
 const restMs = 3000;
 
-const root = join(import.meta.dirname, "../../..");
 const PROGRAM = "predictor.cjs";
 
 /**
@@ -26,9 +24,8 @@ const PROGRAM = "predictor.cjs";
  * from its sources, Node's stripper of types would be in it. And the size of the last image.
  */
 export async function footprint(): Promise<Footprint> {
-  const outdir = join(root, "dist");
-  await bundle({ root, outdir, strict: true, programs: [programOf(PROGRAM)] });
-  await using server = await startOurs(iris(), {}, join(outdir, PROGRAM));
+  const program = join(await bundleProgram(PROGRAM), PROGRAM);
+  await using server = await startOurs(iris(), {}, program);
   await delay(restMs);
   const pids = [server.pid, ...childrenOf(server.pid)];
   const sum = (field: string): number =>

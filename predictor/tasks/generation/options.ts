@@ -131,12 +131,13 @@ function numbersOf(value: unknown): readonly number[] {
 }
 
 /** `suppress_tokens` and `bad_words_ids`, but for what ends a text. */
-function bannedWords(defaults: JsonObject, ends: ReadonlySet<number>): readonly number[][] {
+function bannedWords(
+  defaults: JsonObject,
+  ends: ReadonlySet<number>,
+): readonly (readonly number[])[] {
   const words = defaults["bad_words_ids"];
-  const several = (Array.isArray(words) ? (words as unknown[]) : []).map((word) => [
-    ...(Array.isArray(word) ? numbersOf(word) : []),
-  ]);
-  return several
+  return (Array.isArray(words) ? (words as unknown[]) : [])
+    .map((word) => (Array.isArray(word) ? numbersOf(word) : []))
     .filter(([first, ...others]) => others.length > 0 || (first !== undefined && !ends.has(first)))
     .concat(numbersOf(defaults["suppress_tokens"]).map((token) => [token]));
 }
