@@ -1,4 +1,4 @@
-/** A Secret, a service account and a service as docs/kserve.md has them: tests run that very text. */
+/** A Secret, a service account and a service, the very text of docs/kserve.md. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
