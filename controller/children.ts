@@ -70,12 +70,34 @@ async function applyService(
   wish: KnativeService,
 ): Promise<Applied> {
   const wanted = stamped(wish);
-  const { namespace = "" } = wanted.metadata;
   const seen = cached(cluster, isvc, component);
-  // The cache holds only what carries our label: before a first write, ask whether somebody else
-  // has the name.
-  const live =
-    seen ?? (await cluster.read<KnativeService>(KNATIVE_SERVICE, namespace, wanted.metadata.name));
+  return seen === undefined
+    ? applyUnseen(cluster, isvc, wanted)
+    : applyOver(cluster, isvc, { live: seen, wanted });
+}
+
+/** The cache holds only what carries our label: somebody else's may have the name. */
+async function applyUnseen(
+  cluster: Cluster,
+  isvc: InferenceService,
+  wanted: KnativeService,
+): Promise<Applied> {
+  const { namespace = "", name } = wanted.metadata;
+  try {
+    const service = await cluster.applyNew<KnativeService>(KNATIVE_SERVICE, wanted);
+    if (service !== undefined) return { service };
+  } catch (error) {
+    return refused(error, undefined);
+  }
+  const live = await cluster.read<KnativeService>(KNATIVE_SERVICE, namespace, name);
+  return applyOver(cluster, isvc, { live, wanted });
+}
+
+async function applyOver(
+  cluster: Cluster,
+  isvc: InferenceService,
+  { live, wanted }: { readonly live: KnativeService | undefined; readonly wanted: KnativeService },
+): Promise<Applied> {
   if (live !== undefined && !isOwnedBy(live, isvc)) {
     return { refusal: nameConflict(live, isvc), service: undefined };
   }
@@ -88,12 +110,17 @@ async function applyService(
   try {
     return { service: await cluster.apply<KnativeService>(KNATIVE_SERVICE, wanted) };
   } catch (error) {
-    const refusal = refusalOf(error);
-    if (refusal === undefined) {
-      throw error;
-    }
-    return { refusal, service: live };
+    return refused(error, live);
   }
+}
+
+/** @throws {unknown} `error` itself, where trying again cures it. */
+function refused(error: unknown, service: KnativeService | undefined): Applied {
+  const refusal = refusalOf(error);
+  if (refusal === undefined) {
+    throw error;
+  }
+  return { refusal, service };
 }
 
 function cached(

@@ -67,15 +67,19 @@ export interface EventNote {
  */
 export interface Writer {
   /**
-   * Live GET, for the moment before a first write: the cache may be filtered. Undefined when
-   * absent.
+   * Live GET, for what the cache may lack because it is filtered. Undefined when absent.
    */
   read<T extends KubeObject>(kind: Kind, namespace: string, name: string): Promise<T | undefined>;
   /** The same of the metadata alone: what else the object holds is not sent. */
   readMetadata(kind: Kind, namespace: string, name: string): Promise<ObjectMeta | undefined>;
   /** Server-side apply by our field manager, forced: only the fields in `object` become ours. */
   apply<T extends KubeObject>(kind: Kind, object: KubeObject): Promise<T>;
-  /** The same for the status subresource. */
+  /**
+   * The same for a custom resource that should not exist yet: undefined, and nothing is written,
+   * where one of that name does.
+   */
+  applyNew<T extends KubeObject>(kind: Kind, object: KubeObject): Promise<T | undefined>;
+  /** `apply` for the status subresource. */
   applyStatus<T extends KubeObject>(kind: Kind, object: KubeObject): Promise<T>;
   /** Deletes that very object (uid precondition); absent already is success. */
   remove(kind: Kind, object: KubeObject): Promise<void>;

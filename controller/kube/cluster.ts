@@ -94,6 +94,7 @@ class WatchedCluster implements KubeCluster {
   readonly read: Cluster["read"];
   readonly readMetadata: Cluster["readMetadata"];
   readonly apply: Cluster["apply"];
+  readonly applyNew: Cluster["applyNew"];
   readonly applyStatus: Cluster["applyStatus"];
   readonly remove: Cluster["remove"];
   readonly #options: ClusterOptions;
@@ -131,6 +132,7 @@ class WatchedCluster implements KubeCluster {
     this.read = writes.read as Cluster["read"];
     this.readMetadata = writes.readMetadata;
     this.apply = writes.apply as Cluster["apply"];
+    this.applyNew = writes.applyNew as Cluster["applyNew"];
     this.applyStatus = writes.applyStatus as Cluster["applyStatus"];
     this.remove = writes.remove;
     this.#events = new EventRecorder({

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, it } from "mocha";
-import { LeaseLostError, TransportError } from "./errors.ts";
+import type { KubeObject } from "../cluster.ts";
+import { ApiError, LeaseLostError, TransportError } from "./errors.ts";
 import { noMetrics } from "./hooks.ts";
 import { apiError, FakeHttp } from "./testing/fake-http.ts";
 import { WIDGET, widget } from "./testing/objects.ts";
@@ -35,10 +36,29 @@ describe("writes", () => {
       [PATH, `${PATH}/status`].map((path) => ({
         method: "PATCH",
         path,
-        query: { fieldManager: "pilotlight-controller", force: true },
+        query: {
+          fieldManager: "pilotlight-controller",
+          force: true,
+          fieldValidation: "Ignore",
+        },
         contentType: "application/apply-patch+yaml",
       })),
     );
+  });
+
+  it("makes only what is not there", async () => {
+    await writes().applyNew(WIDGET, widget("a", 1));
+    const [request] = http.requests;
+    assert.equal((request?.body as KubeObject).metadata.resourceVersion, "0");
+    for (const exists of [
+      apiError(409, "AlreadyExists"),
+      invalidField("metadata.resourceVersion"),
+    ]) {
+      http.answer = () => exists;
+      assert.equal(await writes().applyNew(WIDGET, widget("a", 1)), undefined);
+    }
+    http.answer = () => invalidField("spec.size");
+    await assert.rejects(writes().applyNew(WIDGET, widget("a", 1)), /Invalid/);
   });
 
   it("removes that very object, in the background", async () => {
@@ -105,3 +125,12 @@ describe("writes", () => {
     );
   });
 });
+
+function invalidField(field: string): ApiError {
+  return new ApiError("TEST", {
+    status: 422,
+    reason: "Invalid",
+    message: "scripted",
+    details: { causes: [{ reason: "FieldValueInvalid", message: "scripted", field }] },
+  });
+}

@@ -3,7 +3,7 @@
  */
 import assert from "node:assert";
 import type { Kind, KubeObject, ObjectMeta } from "../cluster.ts";
-import { LeaseLostError, isConflict, isNotFound } from "./errors.ts";
+import { LeaseLostError, isConflict, isNotFound, isStatus } from "./errors.ts";
 import { deepFreeze } from "./freeze.ts";
 import type { KubeMetrics } from "./hooks.ts";
 import type { KubeHttp } from "./http.ts";
@@ -13,6 +13,17 @@ export const FIELD_MANAGER = "pilotlight-controller";
 /** Without it the API server would send the whole object; it answers 406 where it can't. */
 const METADATA_TYPE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 const APPLY_TYPE = "application/apply-patch+yaml";
+/**
+ * The version of what doesn't exist: with it, an apply creates a custom resource or is refused, as
+ * they can't be updated without the version that they have (AllowUnconditionalUpdate is false in
+ * apiextensions-apiserver's customresource strategy).
+ */
+const NOT_YET = { resourceVersion: "0" };
+/**
+ * Otherwise the API server reads every apply a second time, to warn of fields that it doesn't know:
+ * a warning that goes to a person's kubectl, and that nobody reads here.
+ */
+const FIELD_VALIDATION = "Ignore";
 const WRITE_DEADLINE_MS = 10_000;
 
 /** The lease, as a writer sees it. */
@@ -43,6 +54,7 @@ export interface Writes {
     name: string,
   ) => Promise<ObjectMeta | undefined>;
   readonly apply: (kind: Kind, object: KubeObject) => Promise<KubeObject>;
+  readonly applyNew: (kind: Kind, object: KubeObject) => Promise<KubeObject | undefined>;
   readonly applyStatus: (kind: Kind, object: KubeObject) => Promise<KubeObject>;
   readonly remove: (kind: Kind, object: KubeObject) => Promise<void>;
 }
@@ -57,7 +69,7 @@ export function createWrites(options: WriteOptions): Writes {
     const written = await http.json<KubeObject>({
       method: "PATCH",
       path: objectPath(kind, namespace ?? "", name, sub),
-      query: { fieldManager, force: true },
+      query: { fieldManager, force: true, fieldValidation: FIELD_VALIDATION },
       contentType: APPLY_TYPE,
       body: object,
       ...fenced(options.fence),
@@ -84,6 +96,14 @@ export function createWrites(options: WriteOptions): Writes {
     readMetadata: async (...where) =>
       (await read(objectPath(...where), { accept: METADATA_TYPE }))?.metadata,
     apply: (kind, object) => patch(kind, object),
+    async applyNew(kind, object) {
+      try {
+        return await patch(kind, { ...object, metadata: { ...object.metadata, ...NOT_YET } });
+      } catch (error) {
+        if (isConflict(error) || isRefusedVersion(error)) return undefined;
+        throw error;
+      }
+    },
     applyStatus: (kind, object) => patch(kind, object, "status"),
     async remove(kind, object) {
       const { namespace, name, uid } = object.metadata;
@@ -113,6 +133,13 @@ export function createWrites(options: WriteOptions): Writes {
       onWrite?.(kind, object, "delete");
     },
   };
+}
+
+function isRefusedVersion(error: unknown): boolean {
+  return (
+    isStatus(error, 422) &&
+    error.details?.causes?.some(({ field }) => field === "metadata.resourceVersion") === true
+  );
 }
 
 /**

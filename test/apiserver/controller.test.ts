@@ -214,18 +214,20 @@ describe("the controller on a real API server", () => {
     await untilChild("a", "exists", () => true);
   });
 
-  it("F06: a service of somebody else keeps its name and its content", async () => {
-    const foreign = await client.apply<KnativeService>(KNATIVE_SERVICE, {
-      apiVersion: KNATIVE_SERVICE.apiVersion,
-      kind: KNATIVE_SERVICE.kind,
-      metadata: { name: "a-predictor", namespace: "default" },
-      spec: { template: { spec: { containers: [{ image: "theirs" }] } } },
-    } as KubeObject);
-    await start();
-    await client.apply(INFERENCE_SERVICE, isvc("a"));
-    await untilStatus("a", "NameConflict");
-    assert.equal((await child("a"))?.metadata.resourceVersion, foreign.metadata.resourceVersion);
-  });
+  for (const name of [undefined, "theirs"]) {
+    it(`F06: a service of somebody else, with the container ${name}, keeps its name and its content`, async () => {
+      const foreign = await client.apply<KnativeService>(KNATIVE_SERVICE, {
+        apiVersion: KNATIVE_SERVICE.apiVersion,
+        kind: KNATIVE_SERVICE.kind,
+        metadata: { name: "a-predictor", namespace: "default" },
+        spec: { template: { spec: { containers: [{ name, image: "theirs" }] } } },
+      } as KubeObject);
+      await start();
+      await client.apply(INFERENCE_SERVICE, isvc("a"));
+      await untilStatus("a", "NameConflict");
+      assert.equal((await child("a"))?.metadata.resourceVersion, foreign.metadata.resourceVersion);
+    });
+  }
 
   it("F19: the child of a predecessor of the same name is left to the garbage collector", async () => {
     await start();

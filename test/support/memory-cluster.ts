@@ -79,6 +79,11 @@ export class MemoryCluster implements Cluster {
     return Promise.resolve(this.put({ ...before, ...object, metadata }) as T);
   }
 
+  /** Every object is seen by `get` here: what is new is nobody's. */
+  applyNew<T extends KubeObject>(kind: Kind, object: KubeObject): Promise<T> {
+    return this.apply(kind, object);
+  }
+
   applyStatus<T extends KubeObject>(kind: Kind, object: KubeObject): Promise<T> {
     const { status } = object as InferenceService;
     const { namespace, name } = object.metadata;

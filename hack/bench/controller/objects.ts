@@ -2,7 +2,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { INFERENCE_SERVICE, KNATIVE_SERVICE } from "../../../controller/api/kinds.ts";
+import {
+  INFERENCE_SERVICE,
+  KNATIVE_REVISION,
+  KNATIVE_SERVICE,
+  SERVING_RUNTIME,
+} from "../../../controller/api/kinds.ts";
 import type { KubeObject } from "../../../controller/cluster.ts";
 import { objectPath } from "../../../controller/kube/paths.ts";
 import { CRD, NAMESPACE, readObjects, type Kube } from "../../../test/support/kube.ts";
@@ -12,6 +17,7 @@ import { SERVING_VERSION } from "../../go/modules.ts";
 const root = join(import.meta.dirname, "../../..");
 /** As many as the controller has workers. */
 const WORKERS = 8;
+const SERVED = [INFERENCE_SERVICE, KNATIVE_SERVICE, KNATIVE_REVISION, SERVING_RUNTIME];
 
 export const OURS = "default";
 export const BARE = "bare";
@@ -33,7 +39,8 @@ export async function install(client: Kube): Promise<void> {
   for (const name of ["knative-serving", BARE]) {
     await client.apply(NAMESPACE, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
   }
-  for (const kind of [INFERENCE_SERVICE, KNATIVE_SERVICE]) {
+  // A kind's first list is refused with "wait a second": no cluster's first controller meets that.
+  for (const kind of SERVED) {
     await client.until(`${kind.plural} are served`, () => client.list(kind, OURS));
   }
 }

@@ -84,6 +84,27 @@ describe("writes on a real API server", function () {
     assert(managers.includes("pilotlight-controller"));
   });
 
+  it("F06: makes what is new, and of two who make it one only", async () => {
+    const { cluster } = one;
+    const ours = await cluster.applyNew<Widget>(WIDGET, widget("new", { spec: { size: 1 } }));
+    const [entry] = (ours?.metadata.managedFields ?? []) as readonly { operation: string }[];
+    assert.equal(entry?.operation, "Apply", "a later apply can give fields up");
+    for (const spec of [{ size: 1 }, { size: 2 }, { colour: "red" }]) {
+      assert.equal(await cluster.applyNew(WIDGET, widget("new", { spec })), undefined);
+    }
+    const left = await cluster.read(WIDGET, "default", "new");
+    assert.equal(left?.metadata.resourceVersion, ours?.metadata.resourceVersion);
+
+    const racing = await Promise.all(
+      Array.from({ length: 8 }, (_, size) =>
+        cluster.applyNew<Widget>(WIDGET, widget("raced", { spec: { size } })),
+      ),
+    );
+    const made = racing.filter((object) => object !== undefined);
+    assert.equal(made.length, 1);
+    assert.deepEqual((await cluster.read<Widget>(WIDGET, "default", "raced"))?.spec, made[0]?.spec);
+  });
+
   it("F05: refusals are ApiErrors that say what and where", async () => {
     const wrong = widget("wrong", { spec: { size: -1 } });
     await assert.rejects(one.cluster.apply(WIDGET, wrong), (error: ApiError) => {
