@@ -195,29 +195,108 @@ describe("runController", () => {
 
   it("F01: puts a key off until the cache shows its own writes", async () => {
     const versions: (string | undefined)[] = [];
-    http.answer = ({ method }) =>
-      method === "GET" ? listBody(10, [widget("a", 5)]) : widget("a", 30);
+    http.answer = ({ method }) => (method === "GET" ? listBody(10, [widget("a", 5)]) : {});
     await run(async () => {
       const seen = cluster.get(WIDGET, "default", "a");
       versions.push(seen?.metadata.resourceVersion);
-      if (seen?.metadata.resourceVersion === "5") await cluster.apply(WIDGET, widget("a", 1));
+      if (seen !== undefined) await cluster.remove(WIDGET, seen);
       return {};
     });
     queue.add("default/a");
     await clock.advance(5000);
     assert.deepEqual(versions, ["5"], "the watch is late by five seconds");
-    stream.frame("MODIFIED", widget("a", 30));
+    stream.frame("DELETED", widget("a", 30));
     await clock.advance(1000);
-    assert.deepEqual(versions, ["5", "30"]);
+    assert.deepEqual(versions, ["5", undefined]);
+  });
+
+  for (const first of ["the answer", "the watch"]) {
+    it(`an own status is no reason to look again, be ${first} first`, async () => {
+      let runs = 0;
+      const ready = { ...widget("a", 30), status: { phase: "Ready" } };
+      http.answer = async ({ method }) => {
+        if (method === "GET") return listBody(10, [widget("a", 5)]);
+        if (first === "the watch") stream.frame("MODIFIED", ready);
+        await settle();
+        return ready;
+      };
+      await run(async () => {
+        runs += 1;
+        if (runs === 1) await cluster.applyStatus(WIDGET, widget("a", 1));
+        return {};
+      });
+      await clock.advance(1000);
+      if (first === "the answer") stream.frame("MODIFIED", ready);
+      await clock.advance(5000);
+      assert.equal(cluster.get(WIDGET, "default", "a")?.metadata.resourceVersion, "30");
+      assert.equal(runs, 1);
+      stream.frame("MODIFIED", { ...widget("a", 31), status: { phase: "Somebody's" } });
+      await clock.advance(5000);
+      assert.equal(runs, 2, "what another writes into it is");
+    });
+  }
+
+  it("an object that the reconcile made is no reason to look again, its change is", async () => {
+    const keys: string[] = [];
+    http.answer = ({ method }) =>
+      method === "GET" ? listBody(10, [widget("a", 5)]) : widget("a-child", 30);
+    const own = ({ metadata }: KubeObject) => [`default/${metadata.name.slice(0, 1)}`];
+    await run(
+      async (key) => {
+        keys.push(key);
+        if (keys.length === 1) await cluster.applyNew(WIDGET, widget("a-child", 1));
+        return {};
+      },
+      { watches: [{ kind: WIDGET, keys: own }] },
+    );
+    stream.frame("ADDED", widget("a-child", 30));
+    await clock.advance(1000);
+    assert.deepEqual(keys, ["default/a"]);
+    stream.frame("MODIFIED", widget("a-child", 31));
+    await clock.advance(1000);
+    assert.deepEqual(keys, ["default/a", "default/a"]);
+  });
+
+  it("what others change while a key is worked on brings it back, however much it is", async () => {
+    const gate = Promise.withResolvers<void>();
+    let runs = 0;
+    await run(async (key) => {
+      if (key !== "default/a") return {};
+      runs += 1;
+      if (runs === 1) await gate.promise;
+      return {};
+    });
+    for (let version = 11; version < 50; version += 1) {
+      stream.frame("MODIFIED", widget("a", version));
+    }
+    await clock.advance(1000);
+    assert.equal(runs, 1);
+    gate.resolve();
+    await clock.advance(1000);
+    assert.equal(runs, 2);
+  });
+
+  it("F01: an own status that brings another's change along is looked at again", async () => {
+    let runs = 0;
+    http.answer = ({ method }) =>
+      method === "GET"
+        ? listBody(10, [widget("a", 5)])
+        : widget("a", 30, { labels: { theirs: "yes" } });
+    await run(async () => {
+      runs += 1;
+      if (runs === 1) await cluster.applyStatus(WIDGET, widget("a", 1));
+      return {};
+    });
+    await clock.advance(1000);
+    assert.equal(runs, 2);
   });
 
   it("F01: goes on after 30 s with a cache that never shows the write", async () => {
     let runs = 0;
-    http.answer = ({ method }) =>
-      method === "GET" ? listBody(10, [widget("a", 5)]) : widget("hidden", 30);
+    http.answer = ({ method }) => (method === "GET" ? listBody(10, [widget("a", 5)]) : {});
     await run(async () => {
       runs += 1;
-      if (runs === 1) await cluster.apply(WIDGET, widget("hidden", 1));
+      if (runs === 1) await cluster.remove(WIDGET, widget("a", 5));
       return {};
     });
     queue.add("default/a");

@@ -26,6 +26,8 @@ export interface WorkersOptions {
   readonly queue: WorkQueue;
   readonly reconcile: Reconcile;
   readonly consistency: Consistency;
+  /** Called when a taken key is about to be given back. */
+  readonly onEnd: (key: string) => void;
   readonly workers: number;
   readonly reconcileTimeoutMs: number;
   readonly clock: Clock;
@@ -68,7 +70,7 @@ export class Workers {
   async #work(): Promise<void> {
     const { queue } = this.#options;
     for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
-      if (this.#isStale(key)) queue.done(key);
+      if (this.#isStale(key)) this.#giveBack(key);
       else await this.#reconcile(key);
     }
   }
@@ -126,10 +128,15 @@ export class Workers {
       signal.removeEventListener("abort", onAbort);
       this.#running.delete(running);
       metrics.reconciled(name, result, clock.nowMs() - startedMs);
-      this.#options.queue.done(key);
+      this.#giveBack(key);
     });
     await Promise.race([settled, gaveUp.promise]);
     metrics.activeWorkers(name, (this.#active -= 1));
+  }
+
+  #giveBack(key: string): void {
+    this.#options.onEnd(key);
+    this.#options.queue.done(key);
   }
 
   /** Runs the reconcile and tells the queue what comes next; never throws. */

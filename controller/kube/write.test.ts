@@ -49,7 +49,8 @@ describe("writes", () => {
   it("makes only what is not there", async () => {
     await writes().applyNew(WIDGET, widget("a", 1));
     const [request] = http.requests;
-    assert.equal((request?.body as KubeObject).metadata.resourceVersion, "0");
+    const { metadata } = request?.body as KubeObject;
+    assert.equal(metadata.resourceVersion, "0");
     for (const exists of [
       apiError(409, "AlreadyExists"),
       invalidField("metadata.resourceVersion"),

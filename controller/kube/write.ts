@@ -37,13 +37,16 @@ export interface Fence {
 /** For programs that are alone. */
 export const noFence: Fence = { mayWrite: () => true, remainingMs: () => Infinity };
 
+/** `create` is an apply that made the object. */
+export type WriteVerb = "create" | "apply" | "apply_status" | "delete";
+
 export interface WriteOptions {
   readonly http: Pick<KubeHttp, "json">;
   readonly fence: Fence;
   readonly metrics: KubeMetrics;
   readonly fieldManager?: string;
-  /** Told of each write that the API server accepted. */
-  readonly onWrite?: (kind: Kind, written: KubeObject, verb: "apply" | "delete") => void;
+  /** Told of each write that the API server accepted; of an apply, with its answer. */
+  readonly onWrite?: (kind: Kind, written: KubeObject, verb: WriteVerb) => void;
 }
 
 export interface Writes {
@@ -64,8 +67,13 @@ export function createWrites(options: WriteOptions): Writes {
   const { http, metrics, onWrite } = options;
   const fieldManager = options.fieldManager ?? FIELD_MANAGER;
 
-  const patch = async (kind: Kind, object: KubeObject, sub?: "status"): Promise<KubeObject> => {
+  const patch = async (
+    kind: Kind,
+    object: KubeObject,
+    verb: Exclude<WriteVerb, "delete">,
+  ): Promise<KubeObject> => {
     const { namespace, name } = object.metadata;
+    const sub = verb === "apply_status" ? "status" : undefined;
     const written = await http.json<KubeObject>({
       method: "PATCH",
       path: objectPath(kind, namespace ?? "", name, sub),
@@ -75,7 +83,7 @@ export function createWrites(options: WriteOptions): Writes {
       ...fenced(options.fence),
     });
     metrics.wrote(kind.kind, sub === undefined ? "apply" : "apply_status");
-    onWrite?.(kind, written, "apply");
+    onWrite?.(kind, written, verb);
     return deepFreeze(written);
   };
 
@@ -95,16 +103,17 @@ export function createWrites(options: WriteOptions): Writes {
     read: (...where) => read(objectPath(...where)),
     readMetadata: async (...where) =>
       (await read(objectPath(...where), { accept: METADATA_TYPE }))?.metadata,
-    apply: (kind, object) => patch(kind, object),
+    apply: (kind, object) => patch(kind, object, "apply"),
     async applyNew(kind, object) {
       try {
-        return await patch(kind, { ...object, metadata: { ...object.metadata, ...NOT_YET } });
+        const wanted = { ...object, metadata: { ...object.metadata, ...NOT_YET } };
+        return await patch(kind, wanted, "create");
       } catch (error) {
         if (isConflict(error) || isRefusedVersion(error)) return undefined;
         throw error;
       }
     },
-    applyStatus: (kind, object) => patch(kind, object, "status"),
+    applyStatus: (kind, object) => patch(kind, object, "apply_status"),
     async remove(kind, object) {
       const { namespace, name, uid } = object.metadata;
       assert(
