@@ -48,9 +48,8 @@ describe("writes", () => {
 
   it("makes only what is not there", async () => {
     await writes().applyNew(WIDGET, widget("a", 1));
-    const [request] = http.requests;
-    const { metadata } = request?.body as KubeObject;
-    assert.equal(metadata.resourceVersion, "0");
+    const body = http.requests[0]?.body as KubeObject | undefined;
+    assert.equal(body?.metadata.resourceVersion, "0");
     for (const exists of [
       apiError(409, "AlreadyExists"),
       invalidField("metadata.resourceVersion"),
