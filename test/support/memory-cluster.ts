@@ -2,6 +2,7 @@
  * A cluster in memory for the real reconcile: applied objects lie in it, what Knative and the
  * kubelet would do is done by the test, and each status that is written is kept.
  */
+import assert from "node:assert/strict";
 import { INFERENCE_SERVICE } from "../../controller/api/kinds.ts";
 import type {
   InferenceService,
@@ -120,11 +121,14 @@ function keyOf(
   return [apiVersion, kind, namespace ?? "", name].join("/");
 }
 
-/** A reconcile of default/iris, whose clock and pods are the test's. */
-export function reconcileIris(
+/**
+ * A reconcile of default/iris, whose clock and pods are the test's. Nobody asks for a second one
+ * because of what the first has written: there must be nothing left to write.
+ */
+export async function reconcileIris(
   cluster: MemoryCluster,
   parts: Pick<ReconcileContext, "now" | "meter" | "digests">,
-): Promise<unknown> {
+): Promise<void> {
   const context: ReconcileContext = {
     cluster,
     defaults: { image: IMAGE, resources: {} },
@@ -137,7 +141,10 @@ export function reconcileIris(
     knativeNamespace: "knative-serving",
     ...parts,
   };
-  return reconcile(context, "default", "iris");
+  await reconcile(context, "default", "iris");
+  const written = cluster.statuses.length;
+  await reconcile(context, "default", "iris");
+  assert.equal(cluster.statuses.length, written, "a second reconcile wrote another status");
 }
 
 /** The InferenceService default/iris as somebody would apply it. */
