@@ -215,9 +215,10 @@ export class Batcher {
     for (;;) {
       const slot = this.#queue.requests.length > 0 ? this.#idleSlot() : undefined;
       if (slot === undefined) break;
-      const requestsMax = limits.concurrencyMax - this.#requestsRunning();
-      if (requestsMax <= 0) break;
-      const { spareTokens } = this.#cost;
+      const room = limits.concurrencyMax - this.#requestsRunning();
+      if (room <= 0) break;
+      const { spareTokens, explores } = this.#cost;
+      const requestsMax = explores ? 1 : room;
       const budget = { rowsMax: limits.batchSizeMax, requestsMax, spareTokens };
       const when = { nowMs: clock.nowMs(), latencyMs: limits.batchLatencyMs };
       const choice = choose(this.#queue.requests, budget, when);

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "mocha";
 import { RunCost } from "./cost.ts";
 
-const lengths = [8, 128, 32, 64, 16, 100, 50, 8, 128, 32, 64, 16];
+const some = [8, 128, 32, 64, 16, 100, 50];
+const lengths = Array.from({ length: 10 }, () => some).flat();
 
 function learned(ms: (tokens: number) => number, runs = lengths): number {
   const cost = new RunCost();
@@ -30,11 +31,11 @@ describe("the padding that a run is worth", () => {
 
   it("is none before anything is known", () => {
     assert.equal(
-      learned(() => 20, lengths.slice(0, 7)),
+      learned(() => 20, lengths.slice(0, 63)),
       0,
       "too few runs",
     );
-    const same = Array.from<number>({ length: 50 }).fill(64);
+    const same = Array.from<number>({ length: 100 }).fill(64);
     assert.equal(
       learned(() => 20, same),
       0,
@@ -44,7 +45,7 @@ describe("the padding that a run is worth", () => {
 
   it("hardly changes by one run that something else disturbed", () => {
     const cost = new RunCost();
-    for (const tokens of [...lengths, ...lengths, ...lengths]) cost.observe(tokens, 5 + tokens);
+    for (const tokens of lengths) cost.observe(tokens, 5 + tokens);
     cost.observe(8, 100_000);
     assert(cost.spareTokens < 10, `${cost.spareTokens}`);
   });
@@ -52,7 +53,27 @@ describe("the padding that a run is worth", () => {
   it("follows when the machine becomes another", () => {
     const cost = new RunCost();
     for (const tokens of lengths) cost.observe(tokens, tokens);
-    for (let turn = 0; turn < 30; turn++) for (const each of lengths) cost.observe(each, 50 + each);
+    for (let turn = 0; turn < 5; turn++) for (const each of lengths) cost.observe(each, 50 + each);
     assert(Math.abs(cost.spareTokens - 50) < 5, `${cost.spareTokens}`);
+  });
+
+  it("is not what the first runs on a cold machine seemed to say", () => {
+    const cost = new RunCost();
+    for (const tokens of some) cost.observe(tokens, 40 + tokens);
+    for (const tokens of lengths) cost.observe(tokens, 5 + tokens);
+    assert(Math.abs(cost.spareTokens - 5) < 1, `${cost.spareTokens}`);
+  });
+
+  it("is learned of small runs as well while large ones make the crowd", () => {
+    const cost = new RunCost();
+    let alone = 0;
+    for (const tokens of lengths) cost.observe(tokens, 30 + tokens);
+    for (let run = 0; run < 1000; run++) {
+      // What was padded is of one size; a run costs less by itself than it did.
+      const tokens = cost.explores ? (some[alone++ % some.length] ?? 8) : 2040 + (run % 8);
+      cost.observe(tokens, 5 + tokens);
+    }
+    assert(alone > 10 && alone < 50, `${alone} ran alone`);
+    assert(Math.abs(cost.spareTokens - 5) < 2, `${cost.spareTokens}`);
   });
 });

@@ -4,36 +4,48 @@
  * differs by a factor of a thousand between a CPU and an accelerator.
  */
 
-/** Older runs count less and less: the last fifty or so make the picture. */
-const keep = 0.98;
-const runsMin = 8;
+/** Nothing is concluded from the first runs, for which the machine was cold. */
+const runsMin = 64;
+/** A disturbance only ever adds: a mean follows the faster runs soon, and the slower ones slowly. */
+const faster = 0.5;
+const slower = 0.1;
 /** A run that took longer than so many times what was expected was disturbed by something else. */
-const outlier = 4;
+const outlier = 2;
+/** Runs of sizes closer than this say nothing of others. */
+const spreadMin = 4;
+/** One request in so many runs alone: small runs stay known while batches are large. */
+const exploreEvery = 32;
+
+/** The means of the runs of about one size. */
+type Mean = { tokens: number; ms: number };
 
 export class RunCost {
-  #n = 0;
-  #x = 0;
-  #y = 0;
-  #xx = 0;
-  #xy = 0;
+  /**
+   * By powers of two, each of equal weight however many runs it has: where batches are padded to
+   * the full all are of one size, and the line through that crowd alone could have any slope.
+   */
+  readonly #means = new Map<number, Mean>();
   #runs = 0;
 
   /** A run of so many tokens, padding included, took so long. */
   observe(tokens: number, ms: number): void {
-    const expected = this.#fit();
-    const most = expected === undefined ? ms : outlier * (expected.run + expected.token * tokens);
-    const y = most > 0 ? Math.min(ms, most) : ms;
-    this.#n = this.#n * keep + 1;
-    this.#x = this.#x * keep + tokens;
-    this.#y = this.#y * keep + y;
-    this.#xx = this.#xx * keep + tokens * tokens;
-    this.#xy = this.#xy * keep + tokens * y;
     this.#runs++;
+    const size = Math.floor(Math.log2(tokens));
+    const mean = this.#means.get(size);
+    if (mean === undefined) {
+      this.#means.set(size, { tokens, ms });
+      return;
+    }
+    const most = outlier * mean.ms * Math.max(1, tokens / mean.tokens);
+    const expected = mean.ms * (tokens / mean.tokens);
+    const rate = ms < expected ? faster : slower;
+    mean.tokens += rate * (tokens - mean.tokens);
+    mean.ms += rate * (Math.min(ms, most) - mean.ms);
   }
 
   /**
    * How many tokens a run costs by itself: so much padding is worth a run saved. 0 until enough
-   * runs of different lengths were seen; Infinity when tokens cost nothing.
+   * runs of different sizes were seen; Infinity when tokens cost nothing.
    */
   get spareTokens(): number {
     const fit = this.#fit();
@@ -42,13 +54,30 @@ export class RunCost {
     return Math.max(0, fit.run / fit.token);
   }
 
-  /** The line of least squares; nothing while it could be any. */
+  /** Whether the next request had better run alone, to show what that costs by now. */
+  get explores(): boolean {
+    return this.#runs >= runsMin && this.#runs % exploreEvery === 0;
+  }
+
+  /**
+   * The line of least squares of relative errors: a disturbance takes its share of a run, and the
+   * large ones would drown what the small ones tell.
+   */
   #fit(): { run: number; token: number } | undefined {
     if (this.#runs < runsMin) return undefined;
-    const spread = this.#n * this.#xx - this.#x * this.#x;
-    // A standard deviation of the lengths below a tenth of their mean says too little.
-    if (spread < 0.01 * this.#x * this.#x) return undefined;
-    const token = (this.#n * this.#xy - this.#x * this.#y) / spread;
-    return { run: (this.#y - token * this.#x) / this.#n, token };
+    const sizes = [...this.#means.values()].map(({ tokens }) => tokens);
+    if (Math.max(...sizes) < spreadMin * Math.min(...sizes)) return undefined;
+    const sums = { w: 0, x: 0, y: 0, xx: 0, xy: 0 };
+    for (const { tokens, ms } of this.#means.values()) {
+      const weight = 1 / Math.max(ms, Number.EPSILON) ** 2;
+      sums.w += weight;
+      sums.x += weight * tokens;
+      sums.y += weight * ms;
+      sums.xx += weight * tokens * tokens;
+      sums.xy += weight * tokens * ms;
+    }
+    const { w, x, y, xx, xy } = sums;
+    const token = (w * xy - x * y) / (w * xx - x * x);
+    return { run: (y - token * x) / w, token };
   }
 }

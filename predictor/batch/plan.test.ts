@@ -32,9 +32,15 @@ describe("what runs together", () => {
     },
     {
       why: "lengths whose padding is worth a run",
-      waiting: [of("a", 1, 8), of("a", 1, 13), of("a", 1, 12)],
+      waiting: [of("a", 1, 8), of("a", 1, 20), of("a", 1, 12)],
       budget: { ...wide, spareTokens: 4 },
       runs: [0, 2],
+    },
+    {
+      why: "the nearest lengths first",
+      waiting: [of("a", 1, 8), of("a", 1, 2), of("a", 1, 9), of("a", 1, 8), of("a", 1, 7)],
+      budget: { ...wide, rowsMax: 4, spareTokens: 100 },
+      runs: [0, 3, 2, 4],
     },
     {
       why: "no longer one that would pad all the others",

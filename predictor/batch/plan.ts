@@ -23,8 +23,8 @@ const tokensMax = 16_384;
 
 /**
  * The indexes of the requests to run next: the one at `from`, and those behind it that may be
- * joined with it, in order, while the budget lasts. A request larger than the budget runs alone.
- * One of another length joins where the padding costs less than the run that it saves.
+ * joined with it, nearest length first, while the budget lasts. A request larger than the budget
+ * runs alone. One of another length joins where the padding costs less than the run that it saves.
  */
 export function plan(waiting: readonly Waiting[], budget: Budget, from = 0): number[] {
   const first = waiting[from];
@@ -32,10 +32,10 @@ export function plan(waiting: readonly Waiting[], budget: Budget, from = 0): num
   const chosen = [from];
   let { rows, length } = first;
   if (first.key === undefined) return chosen;
-  for (let index = from + 1; index < waiting.length; index++) {
+  for (const index of nearestFirst(waiting, first, from)) {
     if (chosen.length >= budget.requestsMax || rows >= budget.rowsMax) break;
     const next = waiting[index];
-    if (next?.key !== first.key || rows + next.rows > budget.rowsMax) continue;
+    if (next === undefined || rows + next.rows > budget.rowsMax) continue;
     const longer = Math.max(length, next.length);
     const tokens = (rows + next.rows) * longer;
     const padding = tokens - rows * length - next.rows * next.length;
@@ -45,6 +45,17 @@ export function plan(waiting: readonly Waiting[], budget: Budget, from = 0): num
     length = longer;
   }
   return chosen;
+}
+
+/** Those behind `from` that have the key of `first`; of equally near ones, in the queue's order. */
+function nearestFirst(waiting: readonly Waiting[], first: Waiting, from: number): number[] {
+  const distance = (index: number): number =>
+    Math.abs((waiting[index]?.length ?? 0) - first.length);
+  const joinable: number[] = [];
+  for (let index = from + 1; index < waiting.length; index++) {
+    if (waiting[index]?.key === first.key) joinable.push(index);
+  }
+  return first.length === 0 ? joinable : joinable.sort((a, b) => distance(a) - distance(b));
 }
 
 export type Lingering = Waiting & { readonly enqueuedAtMs: number; readonly deadlineAtMs: number };
