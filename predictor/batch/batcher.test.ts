@@ -23,6 +23,26 @@ describe("the batcher", () => {
     assert.deepEqual(await Promise.all(others.map(async (each) => each.outcome)), [[2], [3]]);
   });
 
+  it("answers a batch of a long run one by one, so that others get their turns between", async () => {
+    const { port, clock, batcher } = start();
+    void ask(batcher, 1);
+    const answered: number[] = [];
+    for (const value of [2, 3, 4]) {
+      void ask(batcher, value).outcome.then(() => answered.push(value));
+    }
+    await port.echo();
+    await port.echo(50);
+    assert.deepEqual(answered, [2]);
+    const next = ask(batcher, 5);
+    assert.deepEqual(port.rows, [1, 3, 1], "the executor doesn't wait for that");
+    await clock.turn();
+    assert.deepEqual(answered, [2, 3]);
+    await clock.turn();
+    assert.deepEqual(answered, [2, 3, 4]);
+    await port.echo(50);
+    assert.deepEqual(await next.outcome, [5], "one alone is answered at once");
+  });
+
   it("runs requests of other shapes apart, and everything apart when the model takes no batch", async () => {
     const shapes = start();
     for (const values of [[1], [2], [3, 3], [4]]) void ask(shapes.batcher, ...values);

@@ -105,6 +105,12 @@ export type BatcherOptions = {
   readonly observer: BatcherObserver;
 };
 
+/**
+ * A run that takes so long leaves the CPU's caches to its weights, so that each of its answers takes
+ * a millisecond; of a short run's, a loop's turn for each would be the larger part.
+ */
+const longRunMs = 10;
+
 export class Batcher {
   readonly #options: BatcherOptions;
   readonly #slots: readonly Slot[];
@@ -276,10 +282,18 @@ export class Batcher {
     const facts = { requests: jobs.length, rows };
     this.#options.observer.ran({ ...facts, runMs: ms, queueMs });
     const shared: RunFacts = { ...facts, startedAtMs, ms };
-    for (const [index, job] of jobs.entries()) {
+    const settles = jobs.map((job, index) => (): void => {
       const own = { outputs: split[index] ?? [], queueMs: queueMs[index] ?? 0, run: shared };
       this.#end(job, (each) => each.resolve(own));
-    }
+    });
+    if (ms < longRunMs) for (const settle of settles) settle();
+    else this.#inTurn(settles);
+  }
+
+  /** One a turn: each answer takes a while, and a probe that comes in waits for one of them. */
+  #inTurn([settle, ...others]: readonly (() => void)[]): void {
+    settle?.();
+    if (others.length > 0) this.#options.clock.soon(() => this.#inTurn(others));
   }
 
   /** A poisoned request must fail alone: its neighbours go back to the head of the queue. */

@@ -27,6 +27,8 @@ export type Clock = {
   nowMs(): number;
   /** Calls back once; returns what cancels it. */
   after(ms: number, callback: () => void): () => void;
+  /** Calls back on the event loop's next turn: what has come in meanwhile goes first. */
+  soon(callback: () => void): void;
 };
 
 /** The machine's clock. Its timers keep no process alive. */
@@ -36,4 +38,5 @@ export const systemClock: Clock = {
     const timer = setTimeout(callback, ms).unref();
     return () => clearTimeout(timer);
   },
+  soon: (callback) => void setImmediate(callback),
 };

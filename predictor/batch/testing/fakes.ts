@@ -77,6 +77,18 @@ export class FakeClock implements Clock {
     return () => (this.#timers = this.#timers.filter((each) => each !== timer));
   }
 
+  /** Turns of the loop that were asked for and haven't come: `turn` lets them. */
+  readonly #soon: (() => void)[] = [];
+
+  soon(callback: () => void): void {
+    this.#soon.push(callback);
+  }
+
+  async turn(): Promise<void> {
+    for (const callback of this.#soon.splice(0)) callback();
+    await settled();
+  }
+
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
     for (;;) {
