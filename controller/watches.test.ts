@@ -70,17 +70,18 @@ describe("watches of service accounts", () => {
 
   it("wake those of KServe's group whose models are fetched by them", () => {
     const { apiVersion, kind } = kserveKind(INFERENCE_SERVICE);
-    const of = (name: string, predictor: object): KubeObject =>
+    const of = (name: string, predictor: object, annotations = {}): KubeObject =>
       ({
         apiVersion,
         kind,
-        metadata: { name, namespace: "ns" },
+        metadata: { name, namespace: "ns", annotations },
         spec: { predictor },
       }) as KubeObject;
     const model = { modelFormat: { name: "onnx" }, storageUri: "s3://models/a" };
     const some = [
       of("named", { serviceAccountName: "models", model }),
       of("default", { model }),
+      of("stopped", { serviceAccountName: "models", model }, { "serving.kserve.io/stop": "true" }),
       of("in-image", { serviceAccountName: "models", model: { ...model, storageUri: "/a" } }),
     ];
     const list = <T extends KubeObject>(): readonly T[] => some as unknown as readonly T[];

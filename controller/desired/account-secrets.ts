@@ -7,7 +7,7 @@ import type { InferenceService } from "../api/inferenceservice.gen.ts";
 import { isOfKServe } from "../api/kserve.ts";
 import { KSERVE } from "../api/names.ts";
 import { modelOf } from "./framework.ts";
-import { storageSecret } from "./metadata.ts";
+import { isStopped, storageSecret } from "./metadata.ts";
 import { CREDENTIALS_DIR, CREDENTIALS_VOLUME, isDownloaded, type ModelMount } from "./storage.ts";
 import type { Warning } from "./warning.ts";
 
@@ -26,7 +26,8 @@ export interface ServiceAccount {
 
 /**
  * The service account whose Secrets count for `isvc`; undefined where none do: in our own group,
- * where a Secret is named by the InferenceService, and where nothing is downloaded.
+ * where a Secret is named by the InferenceService, where it is stopped, and where nothing is
+ * downloaded.
  */
 export function credentialsAccount(isvc: InferenceService): string | undefined {
   const { predictor } = isvc.spec;
@@ -39,9 +40,9 @@ export function credentialsAccount(isvc: InferenceService): string | undefined {
     ),
   ];
   const downloads = places.some((place) => place !== undefined && isDownloaded(place));
-  return isOfKServe(isvc) && downloads && storageSecret(isvc.metadata) === undefined
-    ? predictor.serviceAccountName || "default"
-    : undefined;
+  const counts =
+    isOfKServe(isvc) && !isStopped(isvc.metadata) && storageSecret(isvc.metadata) === undefined;
+  return counts && downloads ? predictor.serviceAccountName || "default" : undefined;
 }
 
 /** The Secrets that somebody listed; those that Kubernetes and OpenShift make for it are none. */
