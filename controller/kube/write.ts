@@ -62,16 +62,15 @@ export interface Writes {
   readonly remove: (kind: Kind, object: KubeObject) => Promise<void>;
 }
 
-/** See Writer in ../cluster.ts. Also rejects with LeaseLostError, and then nothing was sent. */
-export function createWrites(options: WriteOptions): Writes {
-  const { http, metrics, onWrite } = options;
-  const fieldManager = options.fieldManager ?? FIELD_MANAGER;
+type Patch = (
+  kind: Kind,
+  object: KubeObject,
+  verb: Exclude<WriteVerb, "delete">,
+) => Promise<KubeObject>;
 
-  const patch = async (
-    kind: Kind,
-    object: KubeObject,
-    verb: Exclude<WriteVerb, "delete">,
-  ): Promise<KubeObject> => {
+function patchWith({ http, fence, metrics, onWrite, ...options }: WriteOptions): Patch {
+  const fieldManager = options.fieldManager ?? FIELD_MANAGER;
+  return async (kind, object, verb) => {
     const { namespace, name } = object.metadata;
     const sub = verb === "apply_status" ? "status" : undefined;
     const written = await http.json<KubeObject>({
@@ -80,12 +79,18 @@ export function createWrites(options: WriteOptions): Writes {
       query: { fieldManager, force: true, fieldValidation: FIELD_VALIDATION },
       contentType: APPLY_TYPE,
       body: object,
-      ...fenced(options.fence),
+      ...fenced(fence),
     });
     metrics.wrote(kind.kind, sub === undefined ? "apply" : "apply_status");
     onWrite?.(kind, written, verb);
     return deepFreeze(written);
   };
+}
+
+/** See Writer in ../cluster.ts. Also rejects with LeaseLostError, and then nothing was sent. */
+export function createWrites(options: WriteOptions): Writes {
+  const { http, metrics, onWrite } = options;
+  const patch = patchWith(options);
 
   const read = async (
     path: string,
