@@ -6,7 +6,7 @@
 
 /** Nothing is concluded from the first runs, for which the machine was cold. */
 const runsMin = 64;
-/** A disturbance only ever adds: a mean follows the faster runs soon, and the slower ones slowly. */
+/** A disturbance only ever adds: a mean follows faster runs soon, and slower ones slowly. */
 const faster = 0.5;
 const slower = 0.1;
 /** A run that took longer than so many times what was expected was disturbed by something else. */
