@@ -9,10 +9,10 @@ import { Consistency } from "./consistency.ts";
 import { EventRecorder } from "./events.ts";
 import { noMetrics, type KubeMetrics, type Log } from "./hooks.ts";
 import type { KubeHttp } from "./http.ts";
+import { OwnWrites, showsWrite } from "./own-writes.ts";
 import { currentKey } from "./reconcile-scope.ts";
 import { createReflector, type Reflector, type ReflectorStatus } from "./reflector.ts";
 import { Store, type Change, type Transform } from "./store.ts";
-import { OwnWrites, showsWrite } from "./own-writes.ts";
 import { createWrites, noFence, type Fence, type WriteVerb } from "./write.ts";
 
 export interface WatchedKind {

@@ -228,6 +228,10 @@ describe("rollouts", () => {
     await apply(at, "two", { rollout: ROLLOUT });
     await w.untilReason(at, "RolloutComplete", "Promoted");
     await untilShare(at, 100, clients, "two");
+    // The ingress follows the status a moment later.
+    await w.client.until("nobody is answered by the old revision", async () =>
+      share(await clients.next(200), "two") === 100 ? true : undefined,
+    );
     assert.deepEqual([...clients.all().by.keys()].toSorted(), ["one", "two"]);
   });
 
@@ -260,7 +264,11 @@ describe("rollouts", () => {
       );
       const all = clients.all();
       assert.ok((all.by.get(answer) ?? 0) >= minRequests, "the bad one was tried");
-      assert.deepEqual([...all.by.keys()].toSorted(), [answer, "two"].toSorted(), "nobody else");
+      assert.deepEqual(
+        [...all.by.keys()].toSorted(),
+        [answer, "two"].toSorted(),
+        `nobody else: ${JSON.stringify([...all.by])}`,
+      );
       assert.ok(share(all, "two") >= 90 - POINTS, `${share(all, "two")} % were good answers`);
       const lowest = clients.lowestShare("two", WINDOW);
       assert.ok(
