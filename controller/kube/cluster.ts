@@ -9,11 +9,10 @@ import { Consistency } from "./consistency.ts";
 import { EventRecorder } from "./events.ts";
 import { noMetrics, type KubeMetrics, type Log } from "./hooks.ts";
 import type { KubeHttp } from "./http.ts";
-import { OwnWrites, showsWrite } from "./own-writes.ts";
 import { currentKey } from "./reconcile-scope.ts";
 import { createReflector, type Reflector, type ReflectorStatus } from "./reflector.ts";
 import { Store, type Change, type Transform } from "./store.ts";
-import { createWrites, noFence, type Fence, type WriteVerb } from "./write.ts";
+import { createWrites, noFence, type Fence } from "./write.ts";
 
 export interface WatchedKind {
   readonly kind: Kind;
@@ -67,13 +66,10 @@ export interface KubeCluster extends Cluster {
   status(): readonly ReflectorStatus[];
   /** Whether the cache has caught up with the writes made while reconciling a key. */
   readonly consistency: Consistency;
-  /** What the reconciles that run have written; whoever runs them says when one is over. */
-  readonly ownWrites: OwnWrites;
 }
 
 interface WatchedNamespace {
   readonly namespace: string | undefined;
-  readonly labelSelector: string | undefined;
   readonly optional: boolean;
   readonly reflector: Reflector;
 }
@@ -92,7 +88,6 @@ export function createCluster(options: ClusterOptions): KubeCluster {
 
 class WatchedCluster implements KubeCluster {
   readonly consistency: Consistency;
-  readonly ownWrites = new OwnWrites();
   readonly get: Cluster["get"];
   readonly list: Cluster["list"];
   readonly labelled: Cluster["labelled"];
@@ -119,7 +114,7 @@ class WatchedCluster implements KubeCluster {
     const fence = options.fence ?? noFence;
     for (const watched of options.kinds) this.#watch(watched, metrics);
     this.consistency = new Consistency({
-      lastSyncRV: (kind, namespace) => this.#watchOf(kind, namespace)?.reflector.lastSyncRV(),
+      lastSyncRV: (kind, namespace) => this.#reflectorOf(kind, namespace)?.lastSyncRV(),
       get: (kind, namespace, name) => this.#watched.get(idOf(kind))?.store.get(namespace, name),
     });
     const { http, log, reportingInstance, fieldManager } = options;
@@ -233,8 +228,7 @@ class WatchedCluster implements KubeCluster {
       log: this.#options.log,
       metrics,
     });
-    const optional = watched.optional ?? false;
-    entry.reflectors.push({ namespace, labelSelector, optional, reflector });
+    entry.reflectors.push({ namespace, optional: watched.optional ?? false, reflector });
     this.#watched.set(idOf(kind), entry);
   }
 
@@ -264,29 +258,18 @@ class WatchedCluster implements KubeCluster {
     }, delayMs);
   }
 
-  #remember(kind: Kind, written: KubeObject, verb: WriteVerb): void {
+  #remember(kind: Kind, written: KubeObject, verb: "apply" | "delete"): void {
     const key = currentKey();
     if (key === undefined) return;
     if (verb === "delete") this.consistency.removed(key, kind, written);
-    else {
-      this.ownWrites.wrote(key, written, verb);
-      this.#takeIn(kind, written);
-      this.consistency.wrote(key, kind, written);
-    }
+    else this.consistency.wrote(key, kind, written);
   }
 
-  /** What the watch tells of it later is as old as what is there, and changes nothing. */
-  #takeIn(kind: Kind, written: KubeObject): void {
-    const entry = this.#watched.get(idOf(kind));
-    const watch = this.#watchOf(kind, written.metadata.namespace);
-    if (entry === undefined || watch === undefined || !showsWrite(watch, written)) return;
-    for (const change of entry.store.upsert(written)) this.#tell(entry, change);
-  }
-
-  #watchOf(kind: Kind, namespace: string | undefined): WatchedNamespace | undefined {
+  #reflectorOf(kind: Kind, namespace: string | undefined): Reflector | undefined {
     return this.#watched
       .get(idOf(kind))
-      ?.reflectors.find((one) => one.namespace === undefined || one.namespace === namespace);
+      ?.reflectors.find((one) => one.namespace === undefined || one.namespace === namespace)
+      ?.reflector;
   }
 
   #reflectors(): readonly Reflector[] {

@@ -69,25 +69,17 @@ export class Consistency {
   #remember(key: string, kind: Kind, object: KubeObject, version: string | undefined): void {
     const { namespace, name, uid } = object.metadata;
     if (this.#seen.lastSyncRV(kind, namespace) === undefined) return;
-    const write = { kind, namespace, name, uid, resourceVersion: version };
-    const id = `${kind.apiVersion} ${kind.plural} ${namespace ?? ""}/${name}`;
-    // Nobody may ask for the key again: what is seen already would be remembered for ever.
-    if (this.#isSeen(write)) {
-      this.#seenAlready(key, id);
-      return;
-    }
     const writes = this.#writes.get(key) ?? new Map<string, Write>();
-    writes.set(id, write);
+    writes.set(`${kind.apiVersion} ${kind.plural} ${namespace ?? ""}/${name}`, {
+      kind,
+      namespace,
+      name,
+      uid,
+      resourceVersion: version,
+    });
     const [oldest] = writes.keys();
     if (writes.size > WRITES_PER_KEY_MAX && oldest !== undefined) writes.delete(oldest);
     this.#writes.set(key, writes);
-  }
-
-  /** An earlier write of the same object is seen as well, then. */
-  #seenAlready(key: string, id: string): void {
-    const writes = this.#writes.get(key);
-    writes?.delete(id);
-    if (writes?.size === 0) this.#writes.delete(key);
   }
 
   #isSeen({ kind, namespace, name, uid, resourceVersion }: Write): boolean {

@@ -195,27 +195,29 @@ describe("runController", () => {
 
   it("F01: puts a key off until the cache shows its own writes", async () => {
     const versions: (string | undefined)[] = [];
-    http.answer = ({ method }) => (method === "GET" ? listBody(10, [widget("a", 5)]) : {});
+    http.answer = ({ method }) =>
+      method === "GET" ? listBody(10, [widget("a", 5)]) : widget("a", 30);
     await run(async () => {
       const seen = cluster.get(WIDGET, "default", "a");
       versions.push(seen?.metadata.resourceVersion);
-      if (seen !== undefined) await cluster.remove(WIDGET, seen);
+      if (seen?.metadata.resourceVersion === "5") await cluster.apply(WIDGET, widget("a", 1));
       return {};
     });
     queue.add("default/a");
     await clock.advance(5000);
     assert.deepEqual(versions, ["5"], "the watch is late by five seconds");
-    stream.frame("DELETED", widget("a", 30));
+    stream.frame("MODIFIED", widget("a", 30));
     await clock.advance(1000);
-    assert.deepEqual(versions, ["5", undefined]);
+    assert.deepEqual(versions, ["5", "30"]);
   });
 
   it("F01: goes on after 30 s with a cache that never shows the write", async () => {
     let runs = 0;
-    http.answer = ({ method }) => (method === "GET" ? listBody(10, [widget("a", 5)]) : {});
+    http.answer = ({ method }) =>
+      method === "GET" ? listBody(10, [widget("a", 5)]) : widget("hidden", 30);
     await run(async () => {
       runs += 1;
-      if (runs === 1) await cluster.remove(WIDGET, widget("a", 5));
+      if (runs === 1) await cluster.apply(WIDGET, widget("hidden", 1));
       return {};
     });
     queue.add("default/a");

@@ -8,7 +8,6 @@ import type { CacheEvent, KubeCluster } from "./cluster.ts";
 import { noMetrics, type KubeMetrics, type Log } from "./hooks.ts";
 import type { Elector } from "./lease.ts";
 import type { Priority, WorkQueue } from "./queue.ts";
-import type { Change } from "./store.ts";
 import { Workers, type Reconcile } from "./workers.ts";
 
 /** Which keys an object of a kind concerns: its own, its owner's, those that refer to it. */
@@ -52,8 +51,6 @@ export interface RunningController {
 
 /** After the grace, how long a reconcile that was told to end may take to do so. */
 const ABORT_GRACE_MS = 2000;
-/** Of a key; a reconcile that hangs must not gather changes for ever. */
-const HELD_MAX = 16;
 
 /** Starts everything. The caller ends the process when `ended` resolves. */
 export function runController(options: ControllerOptions): RunningController {
@@ -85,8 +82,6 @@ class Controller implements RunningController {
   readonly #clock: Clock;
   readonly #workers: Workers;
   readonly #stopping = new AbortController();
-  /** Changes that came while their key was worked on. */
-  readonly #held = new Map<string, Change[]>();
   readonly #resolveEnded: (how: Ended) => void;
   #working: Promise<void> = Promise.resolve();
   #stop: Promise<void> | undefined;
@@ -99,7 +94,6 @@ class Controller implements RunningController {
       queue: options.queue,
       reconcile: options.reconcile,
       consistency: options.cluster.consistency,
-      onEnd: (key) => this.#release(key),
       workers: options.workers,
       reconcileTimeoutMs: options.reconcileTimeoutMs ?? 120_000,
       clock: this.#clock,
@@ -144,30 +138,7 @@ class Controller implements RunningController {
     const { queue } = this.#options;
     // An object that changed hands concerns the old owner as well.
     const before = event.type === "updated" ? keys(event.before) : [];
-    for (const key of new Set([...keys(event.object), ...before])) {
-      if (event.type === "resync" || !this.#hold(key, event)) queue.add(key, priority);
-    }
-  }
-
-  /**
-   * Whether the reconcile of `key` runs: then it may be what wrote this, which its answer will tell.
-   */
-  #hold(key: string, change: Change): boolean {
-    if (!this.#options.queue.isRunning(key)) return false;
-    const held = this.#held.get(key) ?? [];
-    if (held.length >= HELD_MAX) return false;
-    held.push(change);
-    this.#held.set(key, held);
-    return true;
-  }
-
-  /** The reconcile of `key` is over: what changed meanwhile and is not its work brings it back. */
-  #release(key: string): void {
-    const { cluster, queue } = this.#options;
-    const held = this.#held.get(key) ?? [];
-    this.#held.delete(key);
-    if (!held.every((change) => cluster.ownWrites.explain(key, change))) queue.add(key);
-    cluster.ownWrites.forget(key);
+    for (const key of new Set([...keys(event.object), ...before])) queue.add(key, priority);
   }
 
   #end(how: Ended): Promise<void> {

@@ -62,10 +62,6 @@ export class WorkQueue {
     return this.#waiting.normal.size + this.#waiting.low.size;
   }
 
-  isRunning(key: string): boolean {
-    return this.#running.has(key);
-  }
-
   /** Keys being worked on, and for how long. */
   runningMs(): readonly { readonly key: string; readonly ms: number }[] {
     const now = this.#clock.nowMs();

@@ -26,8 +26,6 @@ export interface WorkersOptions {
   readonly queue: WorkQueue;
   readonly reconcile: Reconcile;
   readonly consistency: Consistency;
-  /** Called when a taken key is about to be given back. */
-  readonly onEnd: (key: string) => void;
   readonly workers: number;
   readonly reconcileTimeoutMs: number;
   readonly clock: Clock;
@@ -70,7 +68,7 @@ export class Workers {
   async #work(): Promise<void> {
     const { queue } = this.#options;
     for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
-      if (this.#isStale(key)) this.#giveBack(key);
+      if (this.#isStale(key)) queue.done(key);
       else await this.#reconcile(key);
     }
   }
@@ -128,15 +126,10 @@ export class Workers {
       signal.removeEventListener("abort", onAbort);
       this.#running.delete(running);
       metrics.reconciled(name, result, clock.nowMs() - startedMs);
-      this.#giveBack(key);
+      this.#options.queue.done(key);
     });
     await Promise.race([settled, gaveUp.promise]);
     metrics.activeWorkers(name, (this.#active -= 1));
-  }
-
-  #giveBack(key: string): void {
-    this.#options.onEnd(key);
-    this.#options.queue.done(key);
   }
 
   /** Runs the reconcile and tells the queue what comes next; never throws. */

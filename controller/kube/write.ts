@@ -37,16 +37,13 @@ export interface Fence {
 /** For programs that are alone. */
 export const noFence: Fence = { mayWrite: () => true, remainingMs: () => Infinity };
 
-/** `create` is an apply that made the object. */
-export type WriteVerb = "create" | "apply" | "apply_status" | "delete";
-
 export interface WriteOptions {
   readonly http: Pick<KubeHttp, "json">;
   readonly fence: Fence;
   readonly metrics: KubeMetrics;
   readonly fieldManager?: string;
-  /** Told of each write that the API server accepted; of an apply, with its answer. */
-  readonly onWrite?: (kind: Kind, written: KubeObject, verb: WriteVerb) => void;
+  /** Told of each write that the API server accepted. */
+  readonly onWrite?: (kind: Kind, written: KubeObject, verb: "apply" | "delete") => void;
 }
 
 export interface Writes {
@@ -62,17 +59,12 @@ export interface Writes {
   readonly remove: (kind: Kind, object: KubeObject) => Promise<void>;
 }
 
-type Patch = (
-  kind: Kind,
-  object: KubeObject,
-  verb: Exclude<WriteVerb, "delete">,
-) => Promise<KubeObject>;
+type Patch = (kind: Kind, object: KubeObject, sub?: "status") => Promise<KubeObject>;
 
 function patchWith({ http, fence, metrics, onWrite, ...options }: WriteOptions): Patch {
   const fieldManager = options.fieldManager ?? FIELD_MANAGER;
-  return async (kind, object, verb) => {
+  return async (kind, object, sub) => {
     const { namespace, name } = object.metadata;
-    const sub = verb === "apply_status" ? "status" : undefined;
     const written = await http.json<KubeObject>({
       method: "PATCH",
       path: objectPath(kind, namespace ?? "", name, sub),
@@ -82,7 +74,7 @@ function patchWith({ http, fence, metrics, onWrite, ...options }: WriteOptions):
       ...fenced(fence),
     });
     metrics.wrote(kind.kind, sub === undefined ? "apply" : "apply_status");
-    onWrite?.(kind, written, verb);
+    onWrite?.(kind, written, "apply");
     return deepFreeze(written);
   };
 }
@@ -108,17 +100,17 @@ export function createWrites(options: WriteOptions): Writes {
     read: (...where) => read(objectPath(...where)),
     readMetadata: async (...where) =>
       (await read(objectPath(...where), { accept: METADATA_TYPE }))?.metadata,
-    apply: (kind, object) => patch(kind, object, "apply"),
+    apply: (kind, object) => patch(kind, object),
     async applyNew(kind, object) {
       try {
         const wanted = { ...object, metadata: { ...object.metadata, ...NOT_YET } };
-        return await patch(kind, wanted, "create");
+        return await patch(kind, wanted);
       } catch (error) {
         if (isConflict(error) || isRefusedVersion(error)) return undefined;
         throw error;
       }
     },
-    applyStatus: (kind, object) => patch(kind, object, "apply_status"),
+    applyStatus: (kind, object) => patch(kind, object, "status"),
     async remove(kind, object) {
       const { namespace, name, uid } = object.metadata;
       assert(
