@@ -36,8 +36,8 @@ export class RunCost {
       this.#means.set(size, { tokens, ms });
       return;
     }
-    const most = outlier * mean.ms * Math.max(1, tokens / mean.tokens);
     const expected = mean.ms * (tokens / mean.tokens);
+    const most = outlier * Math.max(mean.ms, expected);
     const rate = ms < expected ? faster : slower;
     mean.tokens += rate * (tokens - mean.tokens);
     mean.ms += rate * (Math.min(ms, most) - mean.ms);

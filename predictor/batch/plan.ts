@@ -32,10 +32,10 @@ export function plan(waiting: readonly Waiting[], budget: Budget, from = 0): num
   const chosen = [from];
   let { rows, length } = first;
   if (first.key === undefined) return chosen;
-  for (const index of nearestFirst(waiting, first, from)) {
+  for (const index of nearestFirst(waiting, from)) {
     if (chosen.length >= budget.requestsMax || rows >= budget.rowsMax) break;
     const next = waiting[index];
-    if (next === undefined || rows + next.rows > budget.rowsMax) continue;
+    if (next?.key !== first.key || rows + next.rows > budget.rowsMax) continue;
     const longer = Math.max(length, next.length);
     const tokens = (rows + next.rows) * longer;
     const padding = tokens - rows * length - next.rows * next.length;
@@ -47,15 +47,19 @@ export function plan(waiting: readonly Waiting[], budget: Budget, from = 0): num
   return chosen;
 }
 
-/** Those behind `from` that have the key of `first`; of equally near ones, in the queue's order. */
-function nearestFirst(waiting: readonly Waiting[], first: Waiting, from: number): number[] {
-  const distance = (index: number): number =>
-    Math.abs((waiting[index]?.length ?? 0) - first.length);
-  const joinable: number[] = [];
+/**
+ * Those behind `from`; of equally near lengths, in the queue's order. One by one, as a batch of
+ * equals is soon full, however long the queue.
+ */
+function* nearestFirst(waiting: readonly Waiting[], from: number): Generator<number> {
+  const length = waiting[from]?.length ?? 0;
+  const behind: number[] = [];
   for (let index = from + 1; index < waiting.length; index++) {
-    if (waiting[index]?.key === first.key) joinable.push(index);
+    if (length === 0) yield index;
+    else behind.push(index);
   }
-  return first.length === 0 ? joinable : joinable.sort((a, b) => distance(a) - distance(b));
+  const distance = (index: number): number => Math.abs((waiting[index]?.length ?? 0) - length);
+  yield* behind.sort((a, b) => distance(a) - distance(b));
 }
 
 export type Lingering = Waiting & { readonly enqueuedAtMs: number; readonly deadlineAtMs: number };

@@ -110,6 +110,13 @@ describe("rollouts", () => {
     return started;
   }
 
+  /** Waits until 200 answers are all `who`'s: Envoy's workers take a change one after the other. */
+  async function untilOnly(who: string, from: Load): Promise<void> {
+    await w.client.until(`nobody is answered but by ${who}`, async () =>
+      share(await from.next(200), who) === 100 ? true : undefined,
+    );
+  }
+
   /** Waits until the Knative Service says so and a request was answered so. */
   async function untilShare(at: At, percent: number, from: Load, who: string): Promise<void> {
     await w.client.until(`the newest revision of ${at.name} has ${percent} %`, async () => {
@@ -180,10 +187,7 @@ describe("rollouts", () => {
     near(await clients.next(SAMPLE), "two", 50);
     await apply(at, "two");
     await untilShare(at, 100, clients, "two");
-    // Envoy's workers take the change one after the other.
-    await w.client.until("nobody is answered by the old revision", async () =>
-      share(await clients.next(200), "two") === 100 ? true : undefined,
-    );
+    await untilOnly("two", clients);
     const { by } = clients.all();
     assert.deepEqual([...by.keys()].toSorted(), ["one", "two"], "every request had its result");
     const traffic = (await w.isvc(namespace, at.name))?.status?.components?.predictor?.traffic;
@@ -200,9 +204,7 @@ describe("rollouts", () => {
     await clients.seen("two");
     await apply(at, "two", { canaryTrafficPercent: 0 });
     await untilShare(at, 0, clients, "one");
-    await w.client.until("nobody is answered by the newest revision", async () =>
-      share(await clients.next(200), "one") === 100 ? true : undefined,
-    );
+    await untilOnly("one", clients);
     assert.equal(share(await clients.next(SAMPLE), "one"), 100);
     assert.deepEqual([...clients.all().by.keys()].toSorted(), ["one", "two"]);
   });
@@ -228,10 +230,7 @@ describe("rollouts", () => {
     await apply(at, "two", { rollout: ROLLOUT });
     await w.untilReason(at, "RolloutComplete", "Promoted");
     await untilShare(at, 100, clients, "two");
-    // The ingress follows the status a moment later.
-    await w.client.until("nobody is answered by the old revision", async () =>
-      share(await clients.next(200), "two") === 100 ? true : undefined,
-    );
+    await untilOnly("two", clients);
     assert.deepEqual([...clients.all().by.keys()].toSorted(), ["one", "two"]);
   });
 
@@ -259,9 +258,7 @@ describe("rollouts", () => {
       await apply(at, bad, { rollout: { ...ROLLOUT, gate: { ...GATE, minRequests } } });
       const found = await w.untilReason(at, "RolloutComplete", reason);
       assertRolledBack(found, reason, words);
-      await w.client.until("nobody is answered by the bad revision", async () =>
-        share(await clients.next(200), "two") === 100 ? true : undefined,
-      );
+      await untilOnly("two", clients);
       const all = clients.all();
       assert.ok((all.by.get(answer) ?? 0) >= minRequests, "the bad one was tried");
       assert.deepEqual(

@@ -122,8 +122,8 @@ function keyOf(
 }
 
 /**
- * A reconcile of default/iris, whose clock and pods are the test's. Nobody asks for a second one
- * because of what the first has written: there must be nothing left to write.
+ * A reconcile of default/iris, whose clock and pods are the test's. A second one, as what the first
+ * wrote brings it about, must have nothing left to write.
  */
 export async function reconcileIris(
   cluster: MemoryCluster,

@@ -39,7 +39,7 @@ export async function install(client: Kube): Promise<void> {
   for (const name of ["knative-serving", BARE]) {
     await client.apply(NAMESPACE, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
   }
-  // A kind's first list is refused with "wait a second": no cluster's first controller meets that.
+  // A kind's first list may be answered by "wait a second", which is no work of the controller's.
   for (const kind of SERVED) {
     await client.until(`${kind.plural} are served`, () => client.list(kind, OURS));
   }
