@@ -8,7 +8,7 @@ import { CONFIG_MAP, KNATIVE_REVISION, POD } from "./api/kinds.ts";
 import type { KnativeRevision } from "./api/knative-revision.gen.ts";
 import type { KnativeService } from "./api/knative-service.gen.ts";
 import { LABEL_COMPONENT, LABEL_INFERENCE_SERVICE } from "./api/names.ts";
-import { accountSecrets } from "./account-secrets.ts";
+import { accountSecrets, readerOf } from "./account-secrets.ts";
 import { applyServices, ownedServices } from "./children.ts";
 import { inferenceServiceKinds } from "./api/kserve.ts";
 import type { Cluster, Kind, KubeObject } from "./cluster.ts";
@@ -99,7 +99,9 @@ async function reconcileOne(
     defaults: context.defaults,
     runtimes: runtimesFor(cluster, namespace, context.runtimes.kinds, context.runtimes.builtIn),
     runtimeUpdates: context.runtimes.updates,
-    accountSecrets: context.kserveCompatibility ? await accountSecrets(cluster, isvc) : [],
+    accountSecrets: context.kserveCompatibility
+      ? await accountSecrets(readerOf(cluster), isvc)
+      : [],
     live,
   });
   if (!isRefusal(wanted) && wanted.stopped === true) {

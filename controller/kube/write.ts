@@ -11,7 +11,8 @@ import { collectionPath, objectPath } from "./paths.ts";
 
 export const FIELD_MANAGER = "pilotlight-controller";
 /** Without it the API server would send the whole object; it answers 406 where it can't. */
-const METADATA_TYPE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+/** What a read asks for that wants no more than metadata. */
+export const METADATA_TYPE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 const APPLY_TYPE = "application/apply-patch+yaml";
 /**
  * The version of what doesn't exist: with it, an apply creates a custom resource or is refused, as

@@ -1,23 +1,29 @@
 /** `pilotlight check` against a real API server, as the administrator and as somebody with few rights. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "mocha";
+import { parse, stringify } from "yaml";
 import {
   CONFIG_MAP,
   INFERENCE_SERVICE,
   KNATIVE_SERVICE,
   NODE,
+  SECRET,
+  SERVICE_ACCOUNT,
 } from "../../controller/api/kinds.ts";
+import { kserveKind } from "../../controller/api/kserve.ts";
 import type { KubeObject } from "../../controller/cluster.ts";
 import { runCommand, type Ran } from "../../controller/cli/testing/terminal.ts";
 import { ensureModuleSource } from "../../hack/go/build.ts";
 import { SERVING_VERSION } from "../../hack/go/modules.ts";
 import { startApiserver, type Apiserver } from "../support/apiserver.ts";
+import { kserveDefinition } from "../support/kserve-definition.ts";
 import { CRD, NAMESPACE, kube, readObjects, type Kube } from "../support/kube.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
+const KSERVE_ISVC = kserveKind(INFERENCE_SERVICE);
 const ISVC = join(ROOT, "examples/iris/isvc.yaml");
 
 interface Report {
@@ -146,6 +152,41 @@ describe("pilotlight check on a real API server", function () {
 
   it("a namespace that is not there", async () => {
     assert.deepEqual(reasons(await report(ISVC, "-n", "nowhere")), ["obstacle NamespaceNotFound"]);
+  });
+
+  it("the Secrets that the service account of a service of KServe's group lists", async () => {
+    const text = kserveDefinition(readFileSync(join(ROOT, "crds/inferenceservice.yaml"), "utf8"));
+    await client.apply(CRD, parse(text, { maxAliasCount: -1 }) as KubeObject);
+    await client.until("KServe's kind is served", () => client.list(KSERVE_ISVC, "default"));
+    const metadata = { name: "store", namespace: "default" };
+    const annotations = { "serving.kserve.io/s3-verifyssl": "0" };
+    const secret = { apiVersion: "v1", kind: "Secret", metadata: { ...metadata, annotations } };
+    await client.apply(SECRET, secret);
+    const account = { apiVersion: "v1", kind: "ServiceAccount", metadata };
+    await client.apply(SERVICE_ACCOUNT, { ...account, secrets: [{ name: "store" }] } as KubeObject);
+    const isvc = {
+      apiVersion: KSERVE_ISVC.apiVersion,
+      kind: "InferenceService",
+      metadata: { name: "iris" },
+      spec: {
+        predictor: {
+          serviceAccountName: "store",
+          model: { modelFormat: { name: "onnx" }, storageUri: "s3://models/iris/" },
+        },
+      },
+    };
+    const path = join(folder, "kserve.yaml");
+    writeFileSync(path, stringify(isvc));
+    assert.deepEqual(reasons(await report(path)), ["warning AnnotationIgnored"]);
+
+    // Whoever may not see the Secret knows nothing of what the controller may.
+    const poor = await apiserver.userKubeconfig("poor");
+    const ran = await runCommand("check", "-f", path, "--kubeconfig", poor);
+    assert.doesNotMatch(ran.out, /AnnotationIgnored|SecretNotReadable/);
+
+    const both = [isvc, account].map((each) => stringify(each)).join("---\n");
+    writeFileSync(path, both);
+    assert.deepEqual(reasons(await report(path)), [], "the manifest's account lists none");
   });
 
   it("somebody without rights is told what could not be asked, and what is not known refuses nothing", async () => {

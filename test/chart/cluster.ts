@@ -1,5 +1,7 @@
 /** A real API server with kubectl and Helm for it. */
-import { dirname, join } from "node:path";
+import { mkdir, symlink } from "node:fs/promises";
+import { delimiter, dirname, join } from "node:path";
+import { ROOT } from "../../hack/chart/generate.ts";
 import { expectKube } from "../../hack/cluster/kube-request.ts";
 import { ensureBinary } from "../../hack/go/build.ts";
 import { runCommand } from "../../hack/go/command.ts";
@@ -9,6 +11,8 @@ export interface TestCluster {
   readonly apiserver: Apiserver;
   readonly kubectl: (args: readonly string[], input?: string) => Promise<string>;
   readonly helm: (...args: readonly string[]) => Promise<string>;
+  /** Lines as a reader would type them in a checkout, to the first that fails; gives what they say. */
+  readonly shell: (lines: string) => Promise<string>;
   /** GET of an object that must exist. */
   readonly get: <T>(path: string) => Promise<T>;
   readonly createNamespace: (
@@ -24,8 +28,12 @@ export async function startTestCluster(options: ApiserverOptions = {}): Promise<
   const apiserver = await startApiserver(options);
   const { kubeconfig, endpoint } = apiserver;
   const folder = dirname(kubeconfig);
+  const bin = join(folder, "path");
+  await mkdir(bin);
+  await Promise.all([symlink(kubectl, join(bin, "kubectl")), symlink(helm, join(bin, "helm"))]);
   const env = {
     ...process.env,
+    PATH: [bin, process.env["PATH"]].join(delimiter),
     KUBECONFIG: kubeconfig,
     KUBECACHEDIR: join(folder, "kubectl-cache"),
     HELM_CACHE_HOME: join(folder, "helm-cache"),
@@ -39,6 +47,7 @@ export async function startTestCluster(options: ApiserverOptions = {}): Promise<
       return (await runCommand(kubectl, args, options)).stdout;
     },
     helm: async (...args) => (await runCommand(helm, args, { env })).stdout,
+    shell: async (lines) => (await runCommand("sh", ["-ec", lines], { cwd: ROOT, env })).stdout,
     get: async <T>(path: string) => JSON.parse(await expectKube(endpoint, { path })) as T,
     createNamespace: async (name, labels = {}) => {
       await expectKube(endpoint, {

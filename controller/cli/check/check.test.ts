@@ -71,6 +71,34 @@ describe("pilotlight check --config", () => {
     assert.doesNotMatch(ran.out, /NoNodeOffers/);
   });
 
+  it("a Secret that the service account in the manifests lists", async () => {
+    const file = join(folder, "kserve.yaml");
+    const kind = (each: string, more: object): string =>
+      stringify({ apiVersion: "v1", kind: each, ...more });
+    const isvc = {
+      apiVersion: "serving.kserve.io/v1beta1",
+      metadata: { name: "iris" },
+      spec: { predictor: { serviceAccountName: "sa", onnx: { storageUri: "s3://models/iris/" } } },
+    };
+    const account = {
+      metadata: { name: "sa" },
+      secrets: [{ name: "store" }, { name: "elsewhere" }],
+    };
+    const annotations = { "serving.kserve.io/s3-cabundle": "/etc/ca.crt" };
+    const documents = [
+      kind("InferenceService", isvc),
+      kind("ServiceAccount", account),
+      kind("Secret", { metadata: { name: "store", annotations } }),
+    ];
+    writeFileSync(file, documents.join("---\n"));
+    const ran = await runCommand("check", "-f", file, "--config", captured);
+    assert.match(
+      ran.out,
+      /iris: warning: AnnotationIgnored: the annotation serving\.kserve\.io\/s3-cabundle of the Secret store /,
+    );
+    assert.equal(ran.out.split("\n").length, 2, ran.out);
+  });
+
   it("an obstacle is 1, and the whole an object for machines, with every InferenceService", async () => {
     const slow = join(folder, "slow.yaml");
     writeFileSync(slow, stringify({ ...slowIsvc, metadata: { name: "slow" } }));

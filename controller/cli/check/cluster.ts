@@ -1,4 +1,5 @@
 /** What a live cluster says before anything is applied. It is asked, and nothing in it changes. */
+import type { AccountReader } from "../../account-secrets.ts";
 import type { InferenceService } from "../../api/inferenceservice.gen.ts";
 import {
   CLUSTER_SERVING_RUNTIME,
@@ -6,14 +7,18 @@ import {
   INFERENCE_SERVICE,
   KNATIVE_SERVICE,
   NODE,
+  SECRET,
+  SERVICE_ACCOUNT,
   SERVING_RUNTIME,
 } from "../../api/kinds.ts";
 import type { ServingRuntime } from "../../api/servingruntime.gen.ts";
 import type { Kind, KubeObject } from "../../cluster.ts";
+import type { ServiceAccount } from "../../desired/account-secrets.ts";
 import { clusterFacts, type ConfigMapData, KNATIVE_CONFIG_MAPS } from "../../desired/facts.ts";
 import type { Node } from "../../desired/nodes.ts";
 import { ApiError, isNotFound, isStatus } from "../../kube/errors.ts";
 import { objectPath } from "../../kube/paths.ts";
+import { METADATA_TYPE } from "../../kube/write.ts";
 import type { KnownCluster } from "../captured.ts";
 import type { KubeAccess } from "../kube.ts";
 import type { Finding } from "./verdict.ts";
@@ -46,6 +51,23 @@ export async function askRuntimes(
     permitted(() => kube.list<ServingRuntime>(CLUSTER_SERVING_RUNTIME)),
   ]);
   return found.flatMap((list) => list ?? []);
+}
+
+/**
+ * Service accounts and Secrets of the cluster. What this user may not see says nothing of what the
+ * controller may: it counts as absent.
+ */
+export function accountsOf(kube: KubeAccess): AccountReader {
+  return {
+    account: (...where) =>
+      permitted(() => kube.get<KubeObject & ServiceAccount>(SERVICE_ACCOUNT, ...where)),
+    secretMetadata: (...where) =>
+      permitted(async () => {
+        const path = objectPath(SECRET, ...where);
+        const how = { method: "GET", path, accept: METADATA_TYPE } as const;
+        return (await kube.http.json<KubeObject>(how)).metadata;
+      }),
+  };
 }
 
 /** What is not installed, for all manifests alike. */

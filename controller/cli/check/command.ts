@@ -1,7 +1,8 @@
 /** `pilotlight check`: what would keep InferenceServices from serving, before they are applied. */
-import type { ServingRuntime } from "../../api/servingruntime.gen.ts";
+import { accountSecrets } from "../../account-secrets.ts";
+import type { InferenceService } from "../../api/inferenceservice.gen.ts";
 import type { Config } from "../../config.ts";
-import { readCaptured, type KnownCluster } from "../captured.ts";
+import { readCaptured } from "../captured.ts";
 import { EXIT, noMoreThan, parseFlags, type Command } from "../command.ts";
 import { FILENAME_OPTION, readManifests, type ReadManifests } from "../input.ts";
 import { findInstallation } from "../installation.ts";
@@ -10,7 +11,8 @@ import type { Manifest } from "../manifest.ts";
 import { parseFormat, printed } from "../output.ts";
 import { inNamespace, runtimesOf } from "../render/command.ts";
 import { readSettings, SETTINGS_HELP, SETTINGS_OPTIONS } from "../settings.ts";
-import { askCluster, askRuntimes, dryRun, missingKinds } from "./cluster.ts";
+import { beside, firstOf } from "./accounts.ts";
+import { accountsOf, askCluster, askRuntimes, dryRun, missingKinds } from "./cluster.ts";
 import { preflightFindings, verdictText, type Finding, type Verdict } from "./verdict.ts";
 
 const HELP = `Usage: pilotlight check -f FILE... [FLAGS]
@@ -53,7 +55,7 @@ export const checkCommand: Command = {
     noMoreThan(0, positionals, "a manifest is given with -f");
     const format = parseFormat(values.output, ["text", "yaml", "json"]);
     const settings = readSettings(values);
-    const { manifests, runtimes, notices } = readManifests(
+    const { notices, ...given } = readManifests(
       values.filename,
       findInstallation(import.meta.url).root,
     );
@@ -62,8 +64,8 @@ export const checkCommand: Command = {
     }
     const verdicts =
       values.config === undefined
-        ? await checkCluster({ manifests, runtimes }, values, settings)
-        : checkCaptured({ manifests, runtimes }, values, settings);
+        ? await checkCluster(given, values, settings)
+        : await checkCaptured(given, values, settings);
     const ok = verdicts.every((verdict) => verdict.ok);
     terminal.out(
       format === "text"
@@ -81,63 +83,57 @@ interface Flags {
   readonly config?: readonly string[] | undefined;
 }
 
-type Given = Pick<ReadManifests, "manifests" | "runtimes">;
+type Given = Omit<ReadManifests, "notices">;
 
-function checkCaptured(
-  { manifests, runtimes }: Given,
+async function checkCaptured(
+  { manifests, runtimes, accounts }: Given,
   { config = [], namespace }: Flags,
   settings: Config,
-): readonly Verdict[] {
+): Promise<readonly Verdict[]> {
   const known = readCaptured(config, settings.knativeNamespace);
-  return manifests.map((manifest) =>
-    verdict(manifest, { namespace, known, settings, runtimes, others: [] }),
-  );
+  const reader = beside(accounts);
+  const verdicts: Verdict[] = [];
+  for (const manifest of manifests) {
+    const isvc = inNamespace(manifest.isvc, namespace);
+    const secrets = await accountSecrets(reader, isvc);
+    const ground = { known, settings, runtimes: runtimesOf(runtimes, isvc) };
+    const findings = preflightFindings(isvc, { ...ground, accountSecrets: secrets });
+    verdicts.push(verdict(manifest, isvc, findings));
+  }
+  return verdicts;
 }
 
 function checkCluster(
-  { manifests, runtimes }: Given,
+  { manifests, runtimes, accounts }: Given,
   flags: Flags,
   settings: Config,
 ): Promise<readonly Verdict[]> {
   return withKube(flags, async (kube) => {
     const missing = await missingKinds(kube);
     const known = await askCluster(kube, settings.knativeNamespace);
+    // What the manifests bring along will be there by then.
+    const reader = firstOf(beside(accounts), accountsOf(kube));
     const verdicts: Verdict[] = [];
     for (const manifest of manifests) {
-      const namespace = manifest.isvc.metadata.namespace ?? kube.namespace;
+      const isvc = inNamespace(manifest.isvc, kube.namespace);
+      const { namespace = kube.namespace } = isvc.metadata;
       const installed = !missing.some(({ reason }) => reason === "PilotlightNotInstalled");
-      const said = installed ? await dryRun(kube, manifest.isvc, namespace) : [];
-      verdicts.push(
-        verdict(manifest, {
-          namespace,
-          known,
-          settings,
-          runtimes: [...runtimes, ...(await askRuntimes(kube, namespace))],
-          others: [...missing, ...said],
-        }),
-      );
+      const said = installed ? await dryRun(kube, isvc, namespace) : [];
+      const served = [...runtimes, ...(await askRuntimes(kube, namespace))];
+      const secrets = await accountSecrets(reader, isvc);
+      const ground = { known, settings, runtimes: runtimesOf(served, isvc) };
+      const own = preflightFindings(isvc, { ...ground, accountSecrets: secrets });
+      verdicts.push(verdict(manifest, isvc, [...missing, ...said, ...own]));
     }
     return verdicts;
   });
 }
 
-interface Ground {
-  readonly namespace: string | undefined;
-  readonly known: KnownCluster;
-  readonly settings: Config;
-  readonly runtimes: readonly ServingRuntime[];
-  readonly others: readonly Finding[];
-}
-
 function verdict(
   manifest: Manifest,
-  { namespace, known, settings, runtimes, others }: Ground,
+  isvc: InferenceService,
+  findings: readonly Finding[],
 ): Verdict {
-  const isvc = inNamespace(manifest.isvc, namespace);
-  const findings = [
-    ...others,
-    ...preflightFindings(isvc, known, settings, runtimesOf(runtimes, isvc)),
-  ];
   return {
     name: isvc.metadata.name,
     ...(isvc.metadata.namespace === undefined ? {} : { namespace: isvc.metadata.namespace }),

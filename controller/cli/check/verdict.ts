@@ -1,6 +1,7 @@
 /** What speaks against an InferenceService on a cluster. Pure. */
 import type { InferenceService } from "../../api/inferenceservice.gen.ts";
 import type { Config } from "../../config.ts";
+import type { ListedSecret } from "../../desired/account-secrets.ts";
 import { desired } from "../../desired/desired.ts";
 import { shortage } from "../../desired/nodes.ts";
 import { isRefusal } from "../../desired/refusal.ts";
@@ -25,18 +26,27 @@ export interface Verdict {
   readonly findings: readonly Finding[];
 }
 
+/** What an InferenceService would meet. */
+export interface Ground {
+  readonly known: KnownCluster;
+  readonly settings: Config;
+  /** Beside those that are built in. */
+  readonly runtimes: readonly Runtime[];
+  /** Of its service account, where they count. */
+  readonly accountSecrets: readonly ListedSecret[];
+}
+
 /** The controller's own decision, and what the nodes lack. */
 export function preflightFindings(
   isvc: InferenceService,
-  { facts, nodes }: KnownCluster,
-  settings: Config,
-  runtimes: readonly Runtime[],
+  { known: { facts, nodes }, settings, runtimes, accountSecrets }: Ground,
 ): readonly Finding[] {
   const wanted = desired({
     isvc,
     facts,
     defaults: settings.predictor,
     runtimes: [...runtimes, ...settings.runtimes.builtIn],
+    accountSecrets,
   });
   if (isRefusal(wanted)) {
     return [{ severity: "obstacle", reason: wanted.reason, message: wanted.message }];

@@ -35,7 +35,8 @@ export function outlook(converted: object, known: Known): readonly string[] {
   const isvc = converted as InferenceService;
   const facts = clusterFacts(known.settings.knativeNamespace, () => undefined);
   const runtimes = runtimesOf(known.runtimes, isvc);
-  return preflightFindings(isvc, { facts }, known.settings, runtimes).map(sentence);
+  const ground = { known: { facts }, settings: known.settings, runtimes, accountSecrets: [] };
+  return preflightFindings(isvc, ground).map(sentence);
 }
 
 function sentence({ severity, reason, message }: Finding): string {
