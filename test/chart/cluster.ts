@@ -11,7 +11,7 @@ export interface TestCluster {
   readonly apiserver: Apiserver;
   readonly kubectl: (args: readonly string[], input?: string) => Promise<string>;
   readonly helm: (...args: readonly string[]) => Promise<string>;
-  /** Lines as a reader would type them in a checkout, to the first that fails; gives what they say. */
+  /** Lines as a reader would type them in a checkout, to the first that fails; their output. */
   readonly shell: (lines: string) => Promise<string>;
   /** GET of an object that must exist. */
   readonly get: <T>(path: string) => Promise<T>;
