@@ -5,7 +5,7 @@
  */
 import { ServingError } from "../errors.ts";
 import { giveBack } from "../give-back.ts";
-import type { Tensor } from "../protocol/tensor.ts";
+import type { SentTensor, Tensor } from "../protocol/tensor.ts";
 import { RunCost } from "./cost.ts";
 import { faultOf, lateFault } from "./fault.ts";
 import { joinerFor } from "./joiner.ts";
@@ -110,6 +110,11 @@ export type BatcherOptions = {
  * a millisecond; of a short run's, a loop's turn for each would be the larger part.
  */
 const longRunMs = 10;
+
+/** What was joined into one piece is a copy, ours alone; pieces are the requests' own. */
+function giveBackCopies(joined: readonly SentTensor[]): void {
+  for (const { data } of joined) if (data instanceof Uint8Array) giveBack(data);
+}
 
 export class Batcher {
   readonly #options: BatcherOptions;
@@ -252,9 +257,9 @@ export class Batcher {
     this.#arm(stuck);
     const inputs = this.#joiner.join(jobs.map((job) => job.work.inputs));
     void slot.port.run(inputs, jobs[0]?.work.outputs ?? []).then((outcome) => {
-      // A batch is a copy of ours, which an executor that answered has read to its end.
+      // An executor that answered has read its inputs to their end.
       const isRead = outcome.kind === "done" || outcome.kind === "refused";
-      if (isRead && jobs.length > 1) for (const { data } of inputs) giveBack(data);
+      if (isRead && jobs.length > 1) giveBackCopies(inputs);
       this.#finish(slot, run, outcome);
     });
   }
@@ -286,14 +291,20 @@ export class Batcher {
       const own = { outputs: split[index] ?? [], queueMs: queueMs[index] ?? 0, run: shared };
       this.#end(job, (each) => each.resolve(own));
     });
-    if (ms < longRunMs) for (const settle of settles) settle();
-    else this.#inTurn(settles);
+    if (ms < longRunMs || jobs.length === 1) for (const settle of settles) settle();
+    else this.#inTurns(settles);
   }
 
-  /** One a turn: each answer takes a while, and a probe that comes in waits for one of them. */
-  #inTurn([settle, ...others]: readonly (() => void)[]): void {
-    settle?.();
-    if (others.length > 0) this.#options.clock.soon(() => this.#inTurn(others));
+  /**
+   * One a turn, and none in this one, in which the next run starts: each answer takes a while, and
+   * a probe that comes in waits for one of them.
+   */
+  #inTurns([settle, ...others]: readonly (() => void)[]): void {
+    if (settle === undefined) return;
+    this.#options.clock.soon(() => {
+      settle();
+      this.#inTurns(others);
+    });
   }
 
   /** A poisoned request must fail alone: its neighbours go back to the head of the queue. */

@@ -3,7 +3,7 @@
  * for token models with padding.
  */
 import { batchKey, joinRows, rowsOf, splitRows } from "../protocol/rows.ts";
-import type { Signature, Tensor } from "../protocol/tensor.ts";
+import type { SentTensor, Signature, Tensor } from "../protocol/tensor.ts";
 import { joinTokens, lengthOf, splitTokens, tokenLayout } from "../protocol/tokens.ts";
 import type { TokenPart } from "../protocol/tokens.ts";
 
@@ -18,7 +18,7 @@ export type Size = {
 
 export type Joiner = {
   sizeOf(inputs: readonly Tensor[], outputs: readonly string[]): Size;
-  join(requests: readonly (readonly Tensor[])[]): readonly Tensor[];
+  join(requests: readonly (readonly Tensor[])[]): readonly SentTensor[];
   /** One list of outputs per request; nothing when the outputs don't fit what was joined. */
   split(outputs: readonly Tensor[], sizes: readonly TokenPart[]): Tensor[][] | undefined;
 };
@@ -30,7 +30,7 @@ export type Joinable = {
   readonly padding?: boolean;
 };
 
-/** Joining is copying: what is larger than this has nothing to gain from it, and runs alone. */
+/** What is larger than this has nothing to gain from company, and runs alone. */
 const joinedBytesMax = 16 * 1024 * 1024;
 
 const aloneSize: Size = { key: undefined, rows: 1, length: 0 };

@@ -1,6 +1,6 @@
 /** What the batcher needs of an executor; executor/ supplies it. */
 import type { ServingError } from "../errors.ts";
-import type { Tensor } from "../protocol/tensor.ts";
+import type { SentTensor, Tensor } from "../protocol/tensor.ts";
 
 export type RunOutcome =
   | { readonly kind: "done"; readonly outputs: readonly Tensor[]; readonly ms: number }
@@ -15,7 +15,7 @@ export type RunPort = {
   /** Whether a run can start now. */
   ready(): boolean;
   /** Never rejects. One run at a time. */
-  run(inputs: readonly Tensor[], outputs: readonly string[]): Promise<RunOutcome>;
+  run(inputs: readonly SentTensor[], outputs: readonly string[]): Promise<RunOutcome>;
   /** Kills the process under the current run and begins to start another. */
   replace(): void;
   /** Called each time the port becomes ready. */

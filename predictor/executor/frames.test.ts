@@ -8,13 +8,16 @@ import * as fc from "fast-check";
 import { after, before, describe, it } from "mocha";
 import type { Tensor } from "../protocol/tensor.ts";
 import { BlockingWire } from "./blocking-wire.ts";
-import { FrameReader, writeFrame } from "./frames.ts";
-import type { Frame } from "./frames.ts";
+import { encodeFrame, FrameReader, FrameWriter } from "./frames.ts";
+import type { Frame, SentFrame } from "./frames.ts";
 
 /** The bytes that frames take on the wire. */
-function wire(frames: readonly Frame[]): Buffer {
+function wire(frames: readonly SentFrame[]): Buffer {
   const stream = new PassThrough({ highWaterMark: 2 ** 30 });
-  for (const frame of frames) writeFrame(stream, frame);
+  const soon: (() => void)[] = [];
+  const writer = new FrameWriter(stream, (callback) => soon.push(callback));
+  for (const frame of frames) writer.write(frame);
+  for (let turn = soon.shift(); turn !== undefined; turn = soon.shift()) turn();
   return (stream.read() as Buffer | null) ?? Buffer.alloc(0);
 }
 
@@ -65,6 +68,72 @@ describe("frames", () => {
           assert.deepEqual(read.map(plain), frames.map(plain));
         },
       ),
+    );
+  });
+
+  it("are the same whether a tensor lies in one piece or in several", () => {
+    for (const size of [10, 70_001]) {
+      const data = Uint8Array.from({ length: size }, (_, index) => index % 251);
+      const message = { type: "run", id: 1, session: 0, outputs: ["y"] } as const;
+      const head = { name: "x", datatype: "UINT8", shape: [size] } as const;
+      const pieces = [data.subarray(0, 3), data.subarray(3, 3), data.subarray(3)];
+      const one = {
+        message,
+        tensors: [
+          { ...head, data },
+          { ...head, data },
+        ],
+      };
+      const several = {
+        message,
+        tensors: [
+          { ...head, data: pieces },
+          { ...head, data },
+        ],
+      };
+      const [received] = new FrameReader().push(wire([several]));
+      assert.deepEqual(received && plain(received), plain(one));
+    }
+  });
+
+  it("send large pieces as they lie", () => {
+    const pieces = [1, 2].map((value) => new Uint8Array(40_000).fill(value));
+    const tensor = { name: "x", datatype: "UINT8", shape: [80_000], data: pieces } as const;
+    const chunks = encodeFrame({ message: { type: "ran", id: 1, ms: 1 }, tensors: [tensor] });
+    assert.equal(chunks[1], pieces[0]);
+    assert.equal(chunks[2], pieces[1]);
+  });
+
+  it("leave by a mebibyte a turn, in their order", () => {
+    const stream = new PassThrough({ highWaterMark: 2 ** 30 });
+    const soon: (() => void)[] = [];
+    const writer = new FrameWriter(stream, (callback) => soon.push(callback));
+    const data = [1, 2].map((value) => new Uint8Array(1_500_000).fill(value));
+    const tensor = { name: "x", datatype: "UINT8", shape: [3_000_000], data } as const;
+    const sizes: number[] = [];
+    const read: Frame[] = [];
+    const reader = new FrameReader();
+    const collect = (): void => {
+      const chunk = (stream.read() as Buffer | null) ?? Buffer.alloc(0);
+      sizes.push(chunk.byteLength);
+      read.push(...reader.push(chunk));
+    };
+    writer.write({ message: { type: "run", id: 1, session: 0, outputs: [] }, tensors: [tensor] });
+    writer.write({ message: { type: "measure", id: 2 }, tensors: [] });
+    collect();
+    for (let turn = soon.shift(); turn !== undefined; turn = soon.shift()) {
+      turn();
+      collect();
+    }
+    assert.deepEqual(sizes.slice(0, 2), [1_048_576, 1_048_576]);
+    assert.equal(sizes.length, 3);
+    assert.deepEqual(
+      read.map(({ message }) => message.id),
+      [1, 2],
+    );
+    assert.equal(
+      Buffer.compare(read[0]?.tensors[0]?.data ?? new Uint8Array(), Buffer.concat(data)),
+      0,
     );
   });
 

@@ -5,7 +5,8 @@
  */
 import assert from "node:assert/strict";
 import type { Writable } from "node:stream";
-import type { Bytes, Tensor } from "../protocol/tensor.ts";
+import { byteLengthOf } from "../protocol/tensor.ts";
+import type { Bytes, SentTensor, Tensor } from "../protocol/tensor.ts";
 import { HeadWriter, readHead } from "./head.ts";
 import type { Message } from "./messages.ts";
 
@@ -13,18 +14,22 @@ import type { Message } from "./messages.ts";
 const frameBytesMax = 0xffff_fff0;
 /** Below this, copying into one buffer is cheaper than one more write. */
 const copiedBytesMax = 65_536;
+/** What is written in one turn of the loop: about a millisecond. */
+const turnBytes = 1024 * 1024;
 
 export type Frame = { readonly message: Message; readonly tensors: readonly Tensor[] };
+/** A frame on its way out. */
+export type SentFrame = { readonly message: Message; readonly tensors: readonly SentTensor[] };
 
 const padded = (length: number): number => Math.ceil(length / 8) * 8;
 const zeros = Buffer.alloc(8);
 const heads = new HeadWriter();
 
 /** The bytes of a frame: in one piece when it's small, else without copying the tensors. */
-export function encodeFrame({ message, tensors }: Frame): Uint8Array[] {
+export function encodeFrame({ message, tensors }: SentFrame): Uint8Array[] {
   const head = heads.write(message, tensors);
   const headEnd = 8 + padded(head.byteLength);
-  const total = tensors.reduce((sum, { data }) => sum + padded(data.byteLength), headEnd);
+  const total = tensors.reduce((sum, tensor) => sum + padded(byteLengthOf(tensor)), headEnd);
   assert(total <= frameBytesMax, "a frame is larger than 4 GB");
   const small = total <= copiedBytesMax;
   const first = Buffer.allocUnsafe(small ? total : headEnd);
@@ -33,24 +38,67 @@ export function encodeFrame({ message, tensors }: Frame): Uint8Array[] {
   head.copy(first, 8);
   const chunks: Uint8Array[] = [first];
   let at = headEnd;
+  const put = (piece: Uint8Array): void => {
+    if (small) first.set(piece, at);
+    else chunks.push(piece);
+    at += piece.byteLength;
+  };
   for (const { data } of tensors) {
-    if (small) first.set(data, at);
-    else {
-      chunks.push(data);
-      const gap = padded(data.byteLength) - data.byteLength;
-      if (gap > 0) chunks.push(zeros.subarray(0, gap));
-    }
-    at += padded(data.byteLength);
+    if (data instanceof Uint8Array) put(data);
+    else for (const piece of data) put(piece);
+    const gap = padded(at) - at;
+    if (gap > 0) put(zeros.subarray(0, gap));
   }
   return chunks;
 }
 
-/** Writes a frame without waiting for it to leave. */
-export function writeFrame(socket: Writable, frame: Frame): void {
-  const chunks = encodeFrame(frame);
-  if (chunks.length > 1) socket.cork();
-  for (const chunk of chunks) socket.write(chunk);
-  if (chunks.length > 1) socket.uncork();
+/**
+ * Writes frames without waiting for them to leave. The kernel takes as fast as the other side
+ * reads, so that one write of 5 MB would keep the event loop for 5 ms: of a large frame, a turn of
+ * the loop writes a part.
+ */
+export class FrameWriter {
+  readonly #socket: Writable;
+  readonly #soon: (callback: () => void) => void;
+  #waiting: Uint8Array[] = [];
+
+  /** `soon` calls back on the loop's next turn. */
+  constructor(
+    socket: Writable,
+    soon: (callback: () => void) => void = (callback) => void setImmediate(callback),
+  ) {
+    this.#socket = socket;
+    this.#soon = soon;
+  }
+
+  /** Frames leave in the order of these calls. */
+  write(frame: SentFrame): void {
+    const chunks = encodeFrame(frame);
+    const [only] = chunks;
+    const isIdle = this.#waiting.length === 0;
+    if (isIdle && only !== undefined && chunks.length === 1) {
+      this.#socket.write(only);
+      return;
+    }
+    this.#waiting.push(...chunks);
+    if (isIdle) this.#turn();
+  }
+
+  #turn(): void {
+    const socket = this.#socket;
+    if (this.#waiting.length > 1) socket.cork();
+    for (let bytes = 0; bytes < turnBytes && this.#waiting.length > 0;) {
+      const [chunk = zeros] = this.#waiting.splice(0, 1);
+      const room = turnBytes - bytes;
+      socket.write(chunk.subarray(0, room));
+      if (chunk.byteLength > room) this.#waiting.unshift(chunk.subarray(room));
+      bytes += chunk.byteLength;
+    }
+    socket.uncork();
+    if (this.#waiting.length === 0) return;
+    if (socket.destroyed) this.#waiting = [];
+    else this.#soon(() => this.#turn());
+  }
 }
 
 /** Puts the frames of a stream together again. */

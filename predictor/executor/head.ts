@@ -11,7 +11,8 @@
 import assert from "node:assert/strict";
 import { datatypes } from "../protocol/datatypes.ts";
 import type { Datatype } from "../protocol/datatypes.ts";
-import type { Tensor } from "../protocol/tensor.ts";
+import { byteLengthOf } from "../protocol/tensor.ts";
+import type { SentTensor, Tensor } from "../protocol/tensor.ts";
 import type { Message } from "./messages.ts";
 
 export type TensorHead = Omit<Tensor, "data"> & { readonly bytes: number };
@@ -26,7 +27,7 @@ export class HeadWriter {
   #buffer = Buffer.allocUnsafeSlow(4096);
   #at = 0;
 
-  write(message: Message, tensors: readonly Tensor[]): Buffer {
+  write(message: Message, tensors: readonly SentTensor[]): Buffer {
     this.#at = 0;
     if (message.type === "run") {
       this.#uint8(kinds.run);
@@ -48,14 +49,15 @@ export class HeadWriter {
     return this.#buffer.subarray(0, this.#at);
   }
 
-  #tensors(tensors: readonly Tensor[]): void {
+  #tensors(tensors: readonly SentTensor[]): void {
     this.#uint32(tensors.length);
-    for (const { name, datatype, shape, data } of tensors) {
+    for (const tensor of tensors) {
+      const { name, datatype, shape } = tensor;
       this.#text(name);
       this.#uint8(datatypeNumbers.get(datatype) ?? 0);
       this.#uint32(shape.length);
       for (const dimension of shape) this.#float64(dimension);
-      this.#uint32(data.byteLength);
+      this.#uint32(byteLengthOf(tensor));
     }
   }
 

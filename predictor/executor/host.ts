@@ -3,7 +3,7 @@
  * waits does so here, so that a kill under one model's run costs the others a reload, not a request.
  */
 import type { Clock } from "../batch/port.ts";
-import type { Tensor } from "../protocol/tensor.ts";
+import type { SentTensor } from "../protocol/tensor.ts";
 import type { LoadedModel, LoadOptions } from "./messages.ts";
 import { ExecutorDied, ExecutorProcess } from "./process.ts";
 import type { ChildEntry, RunResult } from "./process.ts";
@@ -80,7 +80,7 @@ export class Host {
    */
   async run(
     session: number,
-    work: { readonly inputs: readonly Tensor[]; readonly outputs: readonly string[] },
+    work: { readonly inputs: readonly SentTensor[]; readonly outputs: readonly string[] },
     started: () => void,
   ): Promise<RunResult | undefined> {
     return this.#exclusive(async () => {

@@ -5,7 +5,7 @@
  */
 import { datatypes } from "../protocol/datatypes.ts";
 import { declaresBatch, joinRows, splitRows } from "../protocol/rows.ts";
-import { elementCount, packStrings, viewOf } from "../protocol/tensor.ts";
+import { elementCount, inOnePiece, packStrings, viewOf } from "../protocol/tensor.ts";
 import type { Bytes, Signature, Tensor, TensorSpec } from "../protocol/tensor.ts";
 import { joinTokens, splitTokens, tokenLayout } from "../protocol/tokens.ts";
 import type { Session } from "./session.ts";
@@ -88,7 +88,7 @@ async function takesRows(session: Session, size: number): Promise<boolean> {
     const names = outputNames(session);
     const alone = [];
     for (const single of singles) alone.push(await session.run(single, names));
-    const together = await session.run(joinRows(singles), names);
+    const together = await session.run(joinRows(singles).map(inOnePiece), names);
     const split = splitRows(together, [1, 1]);
     if (split === undefined || alone.length !== 2) return false;
     return alone.every((tensors, row) =>

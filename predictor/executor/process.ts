@@ -5,10 +5,10 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import type { Socket } from "node:net";
-import type { Tensor } from "../protocol/tensor.ts";
+import type { SentTensor, Tensor } from "../protocol/tensor.ts";
 import { BriefPoll } from "./brief-poll.ts";
-import { FrameReader, writeFrame } from "./frames.ts";
-import type { Frame } from "./frames.ts";
+import { FrameReader, FrameWriter } from "./frames.ts";
+import type { Frame, SentFrame } from "./frames.ts";
 import type { LoadedModel, LoadOptions, Message } from "./messages.ts";
 
 /** How to start the child: the command, and what makes it one. */
@@ -36,6 +36,7 @@ type Settle = { resolve: (frame: Frame) => void; reject: (error: Error) => void 
 export class ExecutorProcess {
   readonly #child: ChildProcess;
   readonly #socket: Socket;
+  readonly #writer: FrameWriter;
   readonly #pending = new Map<number, Settle>();
   readonly #poll = new BriefPoll({ waiting: () => this.#pending.size > 0 });
   #nextId = 1;
@@ -50,6 +51,7 @@ export class ExecutorProcess {
     });
     // Node makes a "pipe" beyond the standard three a socket pair, open in both directions.
     this.#socket = this.#child.stdio[3] as Socket;
+    this.#writer = new FrameWriter(this.#socket);
     const reader = new FrameReader();
     this.#socket.on("data", (chunk: Buffer) => {
       for (const frame of reader.push(chunk)) this.#settle(frame);
@@ -86,7 +88,7 @@ export class ExecutorProcess {
 
   /** Runs a model. Rejects with ExecutorRefused or ExecutorDied. */
   async run(
-    inputs: readonly Tensor[],
+    inputs: readonly SentTensor[],
     outputs: readonly string[],
     session = 0,
   ): Promise<RunResult> {
@@ -126,11 +128,11 @@ export class ExecutorProcess {
     this.#child.kill("SIGKILL");
   }
 
-  async #ask(id: number, frame: Frame): Promise<Frame> {
+  async #ask(id: number, frame: SentFrame): Promise<Frame> {
     if (this.#death !== undefined) throw this.#death;
     const { promise, resolve, reject } = Promise.withResolvers<Frame>();
     this.#pending.set(id, { resolve, reject });
-    writeFrame(this.#socket, frame);
+    this.#writer.write(frame);
     return promise;
   }
 

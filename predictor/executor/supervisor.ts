@@ -4,7 +4,7 @@
  */
 import { messageOf } from "../errors.ts";
 import type { Clock, RunOutcome, RunPort } from "../batch/port.ts";
-import type { Tensor } from "../protocol/tensor.ts";
+import type { SentTensor } from "../protocol/tensor.ts";
 import type { LoadedModel, LoadOptions } from "./messages.ts";
 import { ExecutorDied, ExecutorProcess, ExecutorRefused } from "./process.ts";
 import type { ChildEntry } from "./process.ts";
@@ -81,7 +81,7 @@ export class Supervisor implements RunPort {
     return model;
   }
 
-  async run(inputs: readonly Tensor[], outputs: readonly string[]): Promise<RunOutcome> {
+  async run(inputs: readonly SentTensor[], outputs: readonly string[]): Promise<RunOutcome> {
     this.#running = true;
     try {
       const result = await this.#process.run(inputs, outputs);

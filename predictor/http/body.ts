@@ -5,6 +5,7 @@ import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import { ServingError, invalid } from "../errors.ts";
 import { BodyBuffer } from "./body-buffer.ts";
 import type { Body } from "./body-buffer.ts";
+import { Turns } from "./turns.ts";
 
 const decoders: Readonly<Record<string, () => Transform>> = {
   gzip: createGunzip,
@@ -12,6 +13,8 @@ const decoders: Readonly<Record<string, () => Transform>> = {
   deflate: createInflate,
   br: createBrotliDecompress,
 };
+
+const turns = new Turns();
 
 /**
  * The whole body, decompressed. Rejects with ServingError `too-large` (also for what would only
@@ -46,21 +49,29 @@ async function collect(
   const { promise, resolve, reject } = Promise.withResolvers<Body>();
   const announced = request === source ? Number(request.headers["content-length"]) : Number.NaN;
   const body = new BodyBuffer(announced);
+  const reading = turns.reading(source);
   const take = (chunk: Body): void => {
     if (body.byteLength + chunk.byteLength <= bytesMax) {
       body.add(chunk);
+      reading.read(body.byteLength);
       return;
     }
     body.clear();
+    reading.end();
     source.off("data", take).pause();
     reject(tooLarge(bytesMax));
   };
   source.on("data", take);
-  source.once("end", () => resolve(body.whole()));
-  source.once("error", () => reject(invalid("the body's compression is broken or cut short")));
+  source.once("end", () => reading.end(() => resolve(body.whole())));
+  source.once("error", () => {
+    reading.end();
+    reject(invalid("the body's compression is broken or cut short"));
+  });
   if (request !== source) request.once("error", () => source.destroy());
   request.once("close", () => {
-    if (!request.complete) reject(new ServingError("gone", "the client left"));
+    if (request.complete) return; // what is compressed may end later
+    reading.end();
+    reject(new ServingError("gone", "the client left"));
   });
   return promise;
 }

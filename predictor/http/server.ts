@@ -14,6 +14,7 @@ import type { Cors } from "./cors.ts";
 import { splitByPreface } from "./h2c.ts";
 import { connectionLimits } from "./limits.ts";
 import type { ConnectionLimits } from "./limits.ts";
+import { probes } from "./routes/health.ts";
 import type { Service } from "./service.ts";
 
 export type HttpServerOptions = {
@@ -165,6 +166,11 @@ export class HttpServer {
       this.#onChange();
     }
     if (cors?.(request, response) === true) return;
+    const probe = request.method === "GET" ? probes.get(request.url ?? "") : undefined;
+    if (probe !== undefined && this.#app !== undefined) {
+      probe(response, service);
+      return;
+    }
     const hot = request.method === "POST" ? this.#hot.get(request.url ?? "") : undefined;
     if (hot !== undefined) void serveInference({ request, response }, hot, this.#options.inference);
     else if (this.#app !== undefined) this.#app(request, response);

@@ -5,7 +5,7 @@
 import type { Clock, RunOutcome, RunPort } from "../batch/port.ts";
 import { ServingError } from "../errors.ts";
 import { ExecutorRefused } from "../executor/process.ts";
-import type { Tensor } from "../protocol/tensor.ts";
+import type { SentTensor } from "../protocol/tensor.ts";
 import type { Executor } from "../served-model.ts";
 import type { Residency } from "./residency.ts";
 import type { Place, Unit } from "./unit.ts";
@@ -68,7 +68,7 @@ export class ResidentExecutor implements Executor, RunPort {
     this.#fresh = false;
   }
 
-  async run(inputs: readonly Tensor[], outputs: readonly string[]): Promise<RunOutcome> {
+  async run(inputs: readonly SentTensor[], outputs: readonly string[]): Promise<RunOutcome> {
     this.#waiting = true;
     try {
       for (let attempt = 0; attempt < attemptsMax; attempt++) {
@@ -95,7 +95,7 @@ export class ResidentExecutor implements Executor, RunPort {
 
   /** Undefined when the process ended before the run's turn came. */
   async #runOnce(work: {
-    readonly inputs: readonly Tensor[];
+    readonly inputs: readonly SentTensor[];
     readonly outputs: readonly string[];
   }): Promise<RunOutcome | undefined> {
     let place: Place;

@@ -2,7 +2,7 @@
  * Joining requests along dimension 0 and splitting the results: what batching is, as bytes.
  */
 import { byteEnd, elementCount } from "./tensor.ts";
-import type { Bytes, Signature, Tensor } from "./tensor.ts";
+import type { SentTensor, Signature, Tensor } from "./tensor.ts";
 
 /** The number of rows that all the tensors have, or nothing when they differ or one is a scalar. */
 export function rowsOf(tensors: readonly Tensor[]): number | undefined {
@@ -27,25 +27,19 @@ export function batchKey(inputs: readonly Tensor[], outputs: readonly string[]):
   return `${shapes.join(" ")}\n${outputs.join("\n")}`;
 }
 
-/** The requests' tensors as one request. They have equal names, datatypes and further dimensions. */
-export function joinRows(requests: readonly (readonly Tensor[])[]): readonly Tensor[] {
+/**
+ * The requests' tensors as one request, in pieces as they lie. They have equal names, datatypes and
+ * further dimensions.
+ */
+export function joinRows(requests: readonly (readonly Tensor[])[]): readonly SentTensor[] {
   const first = requests[0];
   if (first === undefined || requests.length === 1) return first ?? [];
   return first.map((tensor, index) => {
     const parts = requests.map((request) => request[index] ?? tensor);
     const rows = parts.reduce((sum, part) => sum + (part.shape[0] ?? 0), 0);
-    return { ...tensor, shape: [rows, ...tensor.shape.slice(1)], data: joinBytes(parts) };
+    const data = parts.map((part) => part.data);
+    return { ...tensor, shape: [rows, ...tensor.shape.slice(1)], data };
   });
-}
-
-function joinBytes(parts: readonly Tensor[]): Bytes {
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.data.byteLength, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part.data, at);
-    at += part.data.byteLength;
-  }
-  return joined;
 }
 
 /**

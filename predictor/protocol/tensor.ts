@@ -16,6 +16,30 @@ export type Tensor = {
   readonly data: Bytes;
 };
 
+/**
+ * A tensor to be sent and not looked into: its bytes may lie in pieces, one after the other. To
+ * join requests is to put their pieces in a row, without a copy of them.
+ */
+export type SentTensor = Omit<Tensor, "data"> & { readonly data: Bytes | readonly Bytes[] };
+
+/** The length of a tensor's bytes. */
+export function byteLengthOf({ data }: SentTensor): number {
+  if (data instanceof Uint8Array) return data.byteLength;
+  return data.reduce((sum, piece) => sum + piece.byteLength, 0);
+}
+
+/** The tensor with its bytes in one piece: a copy, unless they were. */
+export function inOnePiece(tensor: SentTensor): Tensor {
+  if (tensor.data instanceof Uint8Array) return { ...tensor, data: tensor.data };
+  const data = new Uint8Array(byteLengthOf(tensor));
+  let at = 0;
+  for (const piece of tensor.data) {
+    data.set(piece, at);
+    at += piece.byteLength;
+  }
+  return { ...tensor, data };
+}
+
 /** What a model takes or gives. A dimension only known at run time is -1. */
 export type TensorSpec = {
   readonly name: string;

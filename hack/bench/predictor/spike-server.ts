@@ -14,6 +14,7 @@ import { createApp } from "../../../predictor/http/app.ts";
 import { HttpServer } from "../../../predictor/http/server.ts";
 import { Service } from "../../../predictor/http/service.ts";
 import { createMetrics } from "../../../predictor/ops/metrics.ts";
+import { inOnePiece } from "../../../predictor/protocol/tensor.ts";
 import type { Signature, Tensor } from "../../../predictor/protocol/tensor.ts";
 import { OneModel } from "../../../predictor/models/one-model.ts";
 import { ServedModel, ServedVersion } from "../../../predictor/served-model.ts";
@@ -97,7 +98,7 @@ function executorOf(run: Run): Executor {
     run: async (inputs, outputs): Promise<RunOutcome> => {
       running = true;
       const started = performance.now();
-      const tensors = await run(inputs, outputs);
+      const tensors = await run(inputs.map(inOnePiece), outputs);
       running = false;
       return { kind: "done", outputs: tensors, ms: performance.now() - started };
     },

@@ -1,8 +1,8 @@
 /** For tests of the batcher: an executor and a clock that obey the test. */
 import assert from "node:assert/strict";
 import { ServingError } from "../../errors.ts";
-import { viewOf } from "../../protocol/tensor.ts";
-import type { Tensor } from "../../protocol/tensor.ts";
+import { inOnePiece, viewOf } from "../../protocol/tensor.ts";
+import type { SentTensor, Tensor } from "../../protocol/tensor.ts";
 import { Batcher } from "../batcher.ts";
 import type { BatcherLimits, Work } from "../batcher.ts";
 import type { Joinable } from "../joiner.ts";
@@ -23,9 +23,9 @@ export class FakePort implements RunPort {
     this.#listener = listener;
   }
 
-  async run(inputs: readonly Tensor[]): Promise<RunOutcome> {
+  async run(inputs: readonly SentTensor[]): Promise<RunOutcome> {
     const { promise, resolve } = Promise.withResolvers<RunOutcome>();
-    this.runs.push({ inputs, finish: resolve });
+    this.runs.push({ inputs: inputs.map(inOnePiece), finish: resolve });
     return promise;
   }
 
