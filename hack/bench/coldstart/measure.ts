@@ -30,6 +30,8 @@ async function main(rounds: number): Promise<void> {
   const cluster = await openCluster();
   const client = kube(cluster.kubeconfig);
   try {
+    // One that was killed has left it.
+    await client.remove(NAMESPACE, "", namespace);
     await client.until(
       `namespace ${namespace} of an earlier run is gone`,
       async () => ((await client.get(NAMESPACE, "", namespace)) === undefined ? true : undefined),
