@@ -12,14 +12,10 @@ import { makeFolder } from "../predictor/storage/testing/folder.ts";
 import type { TestFolder } from "../predictor/storage/testing/folder.ts";
 import { fixtures } from "../predictor/tasks/testing/local-task.ts";
 import { irisPath, TestPredictor } from "../predictor/testing/test-predictor.ts";
+import { blocksOf } from "./support/markdown.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const textOf = (path: string): string => readFileSync(join(ROOT, path), "utf8");
-/** Code blocks of a Markdown file, of one language or of none. */
-const blocksOf = (path: string, language = ""): string[] =>
-  [...textOf(path).matchAll(/^```(\w*)\n(.*?)^```/gms)].flatMap(([, of, block = ""]) =>
-    of === language ? [block.trim()] : [],
-  );
 const pilotlight = `${process.execPath} controller/cli/main.ts`;
 
 /** A command of the documentation that stays, until it is disposed of. */

@@ -2,9 +2,10 @@
 import type { KubeConfig } from "@kubernetes/client-node";
 import type { Kind, KubeObject } from "../cluster.ts";
 import { credentialsOf, loadKubeConfig } from "../kube/credentials.ts";
-import { ApiError, isNotFound, TransportError } from "../kube/errors.ts";
+import { ApiError, TransportError } from "../kube/errors.ts";
 import { createHttp, type KubeHttp } from "../kube/http.ts";
 import { collectionPath, objectPath } from "../kube/paths.ts";
+import { readObject } from "../kube/read.ts";
 import { VERSION } from "../version.ts";
 import { CliError, EXIT } from "./command.ts";
 
@@ -60,17 +61,8 @@ export async function withKube<T>(
     return await work({
       namespace: flags.namespace ?? context?.namespace ?? "default",
       http,
-      get: async <O extends KubeObject>(kind: Kind, namespace: string, name: string) => {
-        const path = objectPath(kind, namespace, name);
-        try {
-          return await http.json<O>({ method: "GET", path });
-        } catch (error) {
-          if (isNotFound(error)) {
-            return undefined;
-          }
-          throw error;
-        }
-      },
+      get: <O extends KubeObject>(kind: Kind, namespace: string, name: string) =>
+        readObject<O>(http, objectPath(kind, namespace, name)),
       list: async <O extends KubeObject>(
         kind: Kind,
         namespace?: string,

@@ -62,6 +62,19 @@ type Named = {
   };
 };
 
+/** The object by that name; one without a namespace is in that of whoever asks. */
+export function findAmong<T extends Named>(
+  objects: readonly T[],
+  kind: string,
+  namespace: string,
+  name: string | undefined,
+): T | undefined {
+  return objects.find(
+    ({ kind: its, metadata }) =>
+      its === kind && metadata.name === name && (metadata.namespace ?? namespace) === namespace,
+  );
+}
+
 /**
  * Those that count for `isvc`, of service accounts and Secrets that stand beside it; of a Secret that
  * doesn't, nobody knows the annotations.
@@ -70,15 +83,10 @@ export function listedAmong(
   isvc: InferenceService,
   beside: readonly (Named & Pick<ServiceAccount, "secrets">)[],
 ): readonly ListedSecret[] {
-  const { namespace } = isvc.metadata;
-  const named = (kind: string, name: string | undefined): (typeof beside)[number] | undefined =>
-    beside.find(
-      ({ kind: its, metadata }) =>
-        its === kind && metadata.name === name && (metadata.namespace ?? namespace) === namespace,
-    );
-  const account = named("ServiceAccount", credentialsAccount(isvc));
+  const { namespace = "" } = isvc.metadata;
+  const account = findAmong(beside, "ServiceAccount", namespace, credentialsAccount(isvc));
   return (account === undefined ? [] : listedSecrets(account)).map((name) => {
-    const secret = named("Secret", name);
+    const secret = findAmong(beside, "Secret", namespace, name);
     return { name, annotations: secret && (secret.metadata.annotations ?? {}) };
   });
 }

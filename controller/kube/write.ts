@@ -8,11 +8,9 @@ import { deepFreeze } from "./freeze.ts";
 import type { KubeMetrics } from "./hooks.ts";
 import type { KubeHttp } from "./http.ts";
 import { collectionPath, objectPath } from "./paths.ts";
+import { readMetadata, readObject } from "./read.ts";
 
 export const FIELD_MANAGER = "pilotlight-controller";
-/** Without it the API server would send the whole object; it answers 406 where it can't. */
-/** What a read asks for that wants no more than metadata. */
-export const METADATA_TYPE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 const APPLY_TYPE = "application/apply-patch+yaml";
 /**
  * The version of what doesn't exist: with it, an apply creates a custom resource or is refused, as
@@ -85,22 +83,9 @@ export function createWrites(options: WriteOptions): Writes {
   const { http, metrics, onWrite } = options;
   const patch = patchWith(options);
 
-  const read = async (
-    path: string,
-    how: { readonly accept?: string } = {},
-  ): Promise<KubeObject | undefined> => {
-    try {
-      return deepFreeze(await http.json<KubeObject>({ method: "GET", path, ...how }));
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
-  };
-
   return {
-    read: (...where) => read(objectPath(...where)),
-    readMetadata: async (...where) =>
-      (await read(objectPath(...where), { accept: METADATA_TYPE }))?.metadata,
+    read: async (...where) => deepFreeze(await readObject(http, objectPath(...where))),
+    readMetadata: async (...where) => deepFreeze(await readMetadata(http, ...where)),
     apply: (kind, object) => patch(kind, object),
     async applyNew(kind, object) {
       try {

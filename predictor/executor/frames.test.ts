@@ -15,7 +15,7 @@ import type { Frame, SentFrame } from "./frames.ts";
 function wire(frames: readonly SentFrame[]): Buffer {
   const stream = new PassThrough({ highWaterMark: 2 ** 30 });
   const soon: (() => void)[] = [];
-  const writer = new FrameWriter(stream, (callback) => soon.push(callback));
+  const writer = new FrameWriter(stream, { soon: (callback) => soon.push(callback) });
   for (const frame of frames) writer.write(frame);
   for (let turn = soon.shift(); turn !== undefined; turn = soon.shift()) turn();
   return (stream.read() as Buffer | null) ?? Buffer.alloc(0);
@@ -107,7 +107,7 @@ describe("frames", () => {
   it("leave by a mebibyte a turn, in their order", () => {
     const stream = new PassThrough({ highWaterMark: 2 ** 30 });
     const soon: (() => void)[] = [];
-    const writer = new FrameWriter(stream, (callback) => soon.push(callback));
+    const writer = new FrameWriter(stream, { soon: (callback) => soon.push(callback) });
     const data = [1, 2].map((value) => new Uint8Array(1_500_000).fill(value));
     const tensor = { name: "x", datatype: "UINT8", shape: [3_000_000], data } as const;
     const sizes: number[] = [];

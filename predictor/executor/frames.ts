@@ -5,6 +5,8 @@
  */
 import assert from "node:assert/strict";
 import type { Writable } from "node:stream";
+import { systemClock } from "../batch/port.ts";
+import type { Clock } from "../batch/port.ts";
 import { byteLengthOf } from "../protocol/tensor.ts";
 import type { Bytes, SentTensor, Tensor } from "../protocol/tensor.ts";
 import { HeadWriter, readHead } from "./head.ts";
@@ -59,16 +61,12 @@ export function encodeFrame({ message, tensors }: SentFrame): Uint8Array[] {
  */
 export class FrameWriter {
   readonly #socket: Writable;
-  readonly #soon: (callback: () => void) => void;
+  readonly #clock: Pick<Clock, "soon">;
   #waiting: Uint8Array[] = [];
 
-  /** `soon` calls back on the loop's next turn. */
-  constructor(
-    socket: Writable,
-    soon: (callback: () => void) => void = (callback) => void setImmediate(callback),
-  ) {
+  constructor(socket: Writable, clock: Pick<Clock, "soon"> = systemClock) {
     this.#socket = socket;
-    this.#soon = soon;
+    this.#clock = clock;
   }
 
   /** Frames leave in the order of these calls. */
@@ -87,17 +85,17 @@ export class FrameWriter {
   #turn(): void {
     const socket = this.#socket;
     if (this.#waiting.length > 1) socket.cork();
-    for (let bytes = 0; bytes < turnBytes && this.#waiting.length > 0;) {
-      const [chunk = zeros] = this.#waiting.splice(0, 1);
-      const room = turnBytes - bytes;
+    for (let room = turnBytes; room > 0;) {
+      const chunk = this.#waiting.shift();
+      if (chunk === undefined) break;
       socket.write(chunk.subarray(0, room));
       if (chunk.byteLength > room) this.#waiting.unshift(chunk.subarray(room));
-      bytes += chunk.byteLength;
+      room -= chunk.byteLength;
     }
     socket.uncork();
     if (this.#waiting.length === 0) return;
     if (socket.destroyed) this.#waiting = [];
-    else this.#soon(() => this.#turn());
+    else this.#clock.soon(() => this.#turn());
   }
 }
 

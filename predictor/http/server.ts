@@ -167,12 +167,10 @@ export class HttpServer {
     }
     if (cors?.(request, response) === true) return;
     const probe = request.method === "GET" ? probes.get(request.url ?? "") : undefined;
-    if (probe !== undefined && this.#app !== undefined) {
-      probe(response, service);
-      return;
-    }
     const hot = request.method === "POST" ? this.#hot.get(request.url ?? "") : undefined;
-    if (hot !== undefined) void serveInference({ request, response }, hot, this.#options.inference);
+    if (probe !== undefined && this.#app !== undefined) probe(response, service);
+    else if (hot !== undefined)
+      void serveInference({ request, response }, hot, this.#options.inference);
     else if (this.#app !== undefined) this.#app(request, response);
     else answerEarly(request, response);
   }

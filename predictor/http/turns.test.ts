@@ -8,7 +8,7 @@ const chunkBytes = 65_536;
 /** Bodies of ten chunks each, whose readers note how many have come. */
 function start(count: number) {
   const waiting: (() => void)[] = [];
-  const turns = new Turns((callback) => waiting.push(callback));
+  const turns = new Turns({ soon: (callback) => waiting.push(callback) });
   const bodies = Array.from({ length: count }, () => {
     const source = new PassThrough({ highWaterMark: 20 * chunkBytes });
     for (let chunk = 0; chunk < 10; chunk++) source.write(Buffer.alloc(chunkBytes));

@@ -5,20 +5,21 @@
  * about together, and what is done with one takes a millisecond: that too is one of them a turn.
  */
 import type { Readable } from "node:stream";
+import { systemClock } from "../batch/port.ts";
+import type { Clock } from "../batch/port.ts";
 
 /** What is read in one turn anyway: about two of the parser's chunks. */
 const largeBytes = 131_072;
 
 export class Turns {
-  readonly #soon: (callback: () => void) => void;
+  readonly #clock: Pick<Clock, "soon">;
   readonly #complete: (() => void)[] = [];
   #large = 0;
   /** One has been handed on in this turn. */
   #taken = false;
 
-  /** `soon` calls back on the loop's next turn. */
-  constructor(soon: (callback: () => void) => void = (callback) => void setImmediate(callback)) {
-    this.#soon = soon;
+  constructor(clock: Pick<Clock, "soon"> = systemClock) {
+    this.#clock = clock;
   }
 
   /** For one body from `source`. */
@@ -32,7 +33,7 @@ export class Turns {
         large = true;
         if (this.#large < 2) return;
         source.pause();
-        this.#soon(() => {
+        this.#clock.soon(() => {
           if (!over) source.resume();
         });
       },
@@ -51,7 +52,7 @@ export class Turns {
     const then = this.#complete.shift();
     this.#taken = then !== undefined;
     if (then === undefined) return;
-    this.#soon(() => this.#handOn());
+    this.#clock.soon(() => this.#handOn());
     then();
   }
 }

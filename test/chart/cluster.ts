@@ -1,8 +1,11 @@
 /** A real API server with kubectl and Helm for it. */
+import assert from "node:assert/strict";
 import { mkdir, symlink } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
+import { after, before } from "mocha";
 import { ROOT } from "../../hack/chart/generate.ts";
-import { expectKube } from "../../hack/cluster/kube-request.ts";
+import { callKube, expectKube } from "../../hack/cluster/kube-request.ts";
+import { waitFor } from "../../hack/cluster/wait.ts";
 import { ensureBinary } from "../../hack/go/build.ts";
 import { runCommand } from "../../hack/go/command.ts";
 import { startApiserver, type ApiserverOptions, type Apiserver } from "../support/apiserver.ts";
@@ -13,6 +16,10 @@ export interface TestCluster {
   readonly helm: (...args: readonly string[]) => Promise<string>;
   /** Lines as a reader would type them in a checkout, to the first that fails; their output. */
   readonly shell: (lines: string) => Promise<string>;
+  /** Waits until InferenceServices are served: a moment after their definition is there. */
+  readonly untilServed: () => Promise<void>;
+  /** Waits until there is nothing at the path any more. */
+  readonly untilGone: (path: string) => Promise<void>;
   /** GET of an object that must exist. */
   readonly get: <T>(path: string) => Promise<T>;
   readonly createNamespace: (
@@ -20,6 +27,23 @@ export interface TestCluster {
     labels?: Readonly<Record<string, string>>,
   ) => Promise<void>;
   readonly stop: () => Promise<void>;
+}
+
+/** For what a definition, a deletion or the controller takes. */
+export const TIMEOUT = { timeoutMs: 30_000 };
+
+/** One for the tests of a suite, with these namespaces; there from their first hook on. */
+export function useTestCluster(...namespaces: readonly string[]): () => TestCluster {
+  let cluster: TestCluster | undefined;
+  before(async function () {
+    this.timeout(1_800_000);
+    cluster = await startTestCluster();
+    for (const name of namespaces) {
+      await cluster.createNamespace(name);
+    }
+  });
+  after(() => cluster?.stop());
+  return () => cluster ?? assert.fail("no cluster before the hooks have run");
 }
 
 /** Starts it, with the tools' caches in the API server's own folder. */
@@ -40,11 +64,20 @@ export async function startTestCluster(options: ApiserverOptions = {}): Promise<
     HELM_CONFIG_HOME: join(folder, "helm-config"),
     HELM_DATA_HOME: join(folder, "helm-data"),
   };
+  const runKubectl: TestCluster["kubectl"] = async (args, input) => {
+    const options = input === undefined ? { env } : { env, input };
+    return (await runCommand(kubectl, args, options)).stdout;
+  };
   return {
     apiserver,
-    kubectl: async (args, input) => {
-      const options = input === undefined ? { env } : { env, input };
-      return (await runCommand(kubectl, args, options)).stdout;
+    kubectl: runKubectl,
+    untilServed: async () => {
+      await waitFor("the kind is served", () => runKubectl(["get", "isvc"]), TIMEOUT);
+    },
+    untilGone: async (path) => {
+      const gone = async (): Promise<true | undefined> =>
+        (await callKube(endpoint, { path })).status === 404 ? true : undefined;
+      await waitFor(`${path} is gone`, gone, TIMEOUT);
     },
     helm: async (...args) => (await runCommand(helm, args, { env })).stdout,
     shell: async (lines) => (await runCommand("sh", ["-ec", lines], { cwd: ROOT, env })).stdout,

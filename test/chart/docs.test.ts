@@ -1,14 +1,10 @@
 /** The commands of docs/install.md and docs/kserve.md, run as they stand, on a real API server. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { after, before, describe, it } from "mocha";
-import { ROOT } from "../../hack/chart/generate.ts";
+import { describe, it } from "mocha";
 import { callKube } from "../../hack/cluster/kube-request.ts";
-import { waitFor } from "../../hack/cluster/wait.ts";
-import { startTestCluster, type TestCluster } from "./cluster.ts";
+import { blocksOf } from "../support/markdown.ts";
+import { useTestCluster } from "./cluster.ts";
 
-const TIMEOUT = { timeoutMs: 30_000 };
 const REGISTRY = "registry.example.com";
 const CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const OURS = `${CRDS}/inferenceservices.pilotlight.dev`;
@@ -18,10 +14,7 @@ const DEPLOYMENTS = "/apis/apps/v1/namespaces";
 
 /** The only block of commands on a page that begins so. */
 function block(page: string, beginning: string): string {
-  const text = readFileSync(join(ROOT, "docs", page), "utf8");
-  const found = [...text.matchAll(/^```(\w*)\n(.*?)^```/gms)]
-    .flatMap(([, language, lines = ""]) => (language === "" ? [lines] : []))
-    .filter((lines) => lines.startsWith(beginning));
+  const found = blocksOf(`docs/${page}`).filter((lines) => lines.startsWith(beginning));
   assert.equal(found.length, 1, `blocks of docs/${page} that begin with "${beginning}"`);
   return found[0] ?? "";
 }
@@ -32,88 +25,77 @@ const withoutWaiting = (lines: string): string =>
 
 describe("docs/install.md", function () {
   this.timeout(120_000);
-  let cluster: TestCluster;
-
-  before(async function () {
-    this.timeout(1_800_000);
-    cluster = await startTestCluster();
-    await cluster.createNamespace("knative-serving");
-  });
-
-  after(async () => cluster.stop());
+  const cluster = useTestCluster("knative-serving");
 
   const install = (): Promise<string> =>
-    cluster.shell(
+    cluster().shell(
       withoutWaiting(block("install.md", `${INSTALL} pilotlight-system --create-namespace`)),
     );
 
   async function image(namespace: string): Promise<string> {
     const path = `${DEPLOYMENTS}/${namespace}/deployments/pilotlight`;
-    const { spec } = await cluster.get<Deployment>(path);
+    const { spec } = await cluster().get<Deployment>(path);
     return spec.template.spec.containers[0]?.image ?? "";
   }
 
   async function isThere(path: string): Promise<boolean> {
-    return (await callKube(cluster.apiserver.endpoint, { path })).status === 200;
+    return (await callKube(cluster().apiserver.endpoint, { path })).status === 200;
   }
 
-  const untilGone = (path: string): Promise<true> =>
-    waitFor(`${path} is gone`, async () => ((await isThere(path)) ? undefined : true), TIMEOUT);
-
   async function createInferenceService(): Promise<void> {
-    await waitFor("the kind is served", () => cluster.kubectl(["get", "isvc"]), TIMEOUT);
-    await cluster.shell("kubectl apply -f examples/iris/isvc.yaml");
+    await cluster().untilServed();
+    await cluster().shell("kubectl apply -f examples/iris/isvc.yaml");
   }
 
   it("installs with Helm, from your registry, in a restricted namespace", async () => {
     await install();
     assert.ok((await image("pilotlight-system")).startsWith(`${REGISTRY}/`));
-    const { metadata } = await cluster.get<Labelled>("/api/v1/namespaces/pilotlight-system");
+    const { metadata } = await cluster().get<Labelled>("/api/v1/namespaces/pilotlight-system");
     assert.equal(metadata.labels["pod-security.kubernetes.io/enforce"], "restricted");
   });
 
   it("upgrades with the values of before", async () => {
-    await cluster.shell(block("install.md", "helm upgrade"));
+    await cluster().shell(block("install.md", "helm upgrade"));
     assert.ok((await image("pilotlight-system")).startsWith(`${REGISTRY}/`));
   });
 
   it("docs/kserve.md: serves KServe's group beside ours, with the values of before", async () => {
-    await cluster.shell(block("kserve.md", "helm upgrade --install"));
+    await cluster().shell(block("kserve.md", "helm upgrade --install"));
     assert.ok(await isThere(KSERVES));
     assert.ok((await image("pilotlight-system")).startsWith(`${REGISTRY}/`));
   });
 
   it("uninstalls, and what is served stays", async () => {
     await createInferenceService();
-    await cluster.shell(block("install.md", "helm uninstall"));
+    await cluster().shell(block("install.md", "helm uninstall"));
     assert.ok(await isThere(OURS));
-    assert.match(await cluster.kubectl(["get", "isvc", "-o", "name"]), /iris/);
+    assert.match(await cluster().kubectl(["get", "isvc", "-o", "name"]), /iris/);
   });
 
   it("installs over what stayed, and removes all of it", async () => {
     await install();
-    await cluster.shell(block("install.md", "kubectl delete isvc --all"));
-    await untilGone(OURS);
+    await cluster().shell(block("install.md", "kubectl delete isvc --all"));
+    await cluster().untilGone(OURS);
   });
 
   it("installs with kubectl, and kubectl deletes what is served as well", async () => {
-    await cluster.shell(block("install.md", "npm run manifest"));
+    await cluster().shell(block("install.md", "npm run manifest"));
     assert.ok((await image("pilotlight-system")).startsWith(`${REGISTRY}/`));
     await createInferenceService();
-    await cluster.shell("kubectl delete --wait=false -f dist/install.yaml");
-    await untilGone(OURS);
+    await cluster().shell("kubectl delete --wait=false -f dist/install.yaml");
+    await cluster().untilGone(OURS);
   });
 
   it("installs for some namespaces only, which exist: no ClusterRole but those for people", async () => {
-    for (const name of ["team-a", "team-b"]) await cluster.createNamespace(name);
-    await cluster.shell(block("install.md", `${INSTALL} team-a`));
-    const roles = await cluster.kubectl(["get", "clusterroles", "-o", "name"]);
+    for (const name of ["team-a", "team-b"]) await cluster().createNamespace(name);
+    await cluster().shell(block("install.md", `${INSTALL} team-a`));
+    const roles = await cluster().kubectl(["get", "clusterroles", "-o", "name"]);
     const ours = roles.split("\n").filter((name) => name.includes("pilotlight"));
     assert.ok(
       ours.every((name) => /-(view|edit)$/.test(name)),
       ours.join(", "),
     );
-    const own = await cluster.kubectl(["get", "roles", "-n", "team-b", "-o", "name"]);
+    const own = await cluster().kubectl(["get", "roles", "-n", "team-b", "-o", "name"]);
     assert.match(own, /pilotlight/);
   });
 });

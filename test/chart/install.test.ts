@@ -6,12 +6,12 @@ import { stringify } from "yaml";
 import { CHART, ROOT } from "../../hack/chart/generate.ts";
 import { INSTALL_NAMESPACE, installNamespace, renderChart } from "../../hack/chart/install.ts";
 import { callKube } from "../../hack/cluster/kube-request.ts";
-import { waitFor } from "../../hack/cluster/wait.ts";
-import { startTestCluster, type TestCluster } from "./cluster.ts";
+import { useTestCluster } from "./cluster.ts";
 import { parseManifests, podTemplate, type Manifest } from "./objects.ts";
 
 const CHART_PATH = join(ROOT, CHART);
-const CRD = "inferenceservices.pilotlight.dev";
+const CRD =
+  "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/inferenceservices.pilotlight.dev";
 const MODEL = { modelFormat: { name: "onnx" }, storageUri: "s3://models/iris" };
 
 interface Stored {
@@ -20,23 +20,13 @@ interface Stored {
 
 describe("charts/pilotlight on a real API server", function () {
   this.timeout(120_000);
-  let cluster: TestCluster;
-
-  before(async function () {
-    this.timeout(1_800_000);
-    cluster = await startTestCluster();
-    await cluster.createNamespace("knative-serving");
-  });
-
-  after(async () => {
-    await cluster.stop();
-  });
+  const cluster = useTestCluster("knative-serving");
 
   function resourceVersions(all: readonly Manifest[]): Promise<readonly string[]> {
     return Promise.all(
       all.map(async ({ kind, metadata: { name, namespace } }) => {
         const where = namespace === undefined ? [] : ["-n", namespace];
-        const output = await cluster.kubectl(["get", kind, name, ...where, "-o", "json"]);
+        const output = await cluster().kubectl(["get", kind, name, ...where, "-o", "json"]);
         return (JSON.parse(output) as Stored).metadata.resourceVersion;
       }),
     );
@@ -49,10 +39,8 @@ describe("charts/pilotlight on a real API server", function () {
       metadata: { name, namespace: "default" },
       spec: { predictor: { model: MODEL } },
     };
-    await waitFor("the kind is served", () => cluster.kubectl(["get", "isvc"]), {
-      timeoutMs: 30_000,
-    });
-    await cluster.kubectl(["apply", "-f", "-"], stringify(manifest));
+    await cluster().untilServed();
+    await cluster().kubectl(["apply", "-f", "-"], stringify(manifest));
   }
 
   describe("by kubectl", () => {
@@ -62,9 +50,9 @@ describe("charts/pilotlight on a real API server", function () {
     before(async () => {
       text = `${installNamespace()}${await renderChart()}`;
       all = parseManifests(text);
-      await cluster.kubectl(["apply", "--server-side", "--validate=strict", "-f", "-"], text);
+      await cluster().kubectl(["apply", "--server-side", "--validate=strict", "-f", "-"], text);
       // The API server writes the status of each by and by; then it leaves them alone.
-      await cluster.kubectl([
+      await cluster().kubectl([
         "wait",
         "--for=condition=Established",
         "crd",
@@ -74,20 +62,13 @@ describe("charts/pilotlight on a real API server", function () {
     });
 
     after(async () => {
-      await cluster.kubectl(["delete", "--wait=false", "-f", "-"], text);
-      await waitFor(
-        "the CustomResourceDefinition is gone",
-        async () => {
-          const { status } = await callKube(cluster.apiserver.endpoint, { path: crdPath() });
-          return status === 404 ? true : undefined;
-        },
-        { timeoutMs: 30_000 },
-      );
+      await cluster().kubectl(["delete", "--wait=false", "-f", "-"], text);
+      await cluster().untilGone(CRD);
     });
 
     it("changes nothing when it is applied again", async () => {
       const before = await resourceVersions(all);
-      await cluster.kubectl(["apply", "--server-side", "-f", "-"], text);
+      await cluster().kubectl(["apply", "--server-side", "-f", "-"], text);
       assert.deepEqual(await resourceVersions(all), before);
     });
 
@@ -104,7 +85,7 @@ describe("charts/pilotlight on a real API server", function () {
       metadata: object;
       spec: object;
     }): Promise<{ status: number; refusal: string }> {
-      const { status, body } = await callKube(cluster.apiserver.endpoint, {
+      const { status, body } = await callKube(cluster().apiserver.endpoint, {
         method: "POST",
         path: `/api/v1/namespaces/${INSTALL_NAMESPACE}/pods?dryRun=All`,
         body: {
@@ -123,8 +104,8 @@ describe("charts/pilotlight on a real API server", function () {
     const release = ["pilotlight", CHART_PATH, "--namespace", "operators"];
 
     before(async () => {
-      await cluster.createNamespace("operators");
-      const notes = await cluster.helm("install", ...release);
+      await cluster().createNamespace("operators");
+      const notes = await cluster().helm("install", ...release);
       assert.match(notes, /kubectl -n operators rollout status deployment\/pilotlight/);
       assert.match(notes, /WARNING: image\.registry is empty/);
       await createInferenceService("kept");
@@ -135,25 +116,21 @@ describe("charts/pilotlight on a real API server", function () {
       interface Scaled {
         readonly spec: { readonly replicas: number };
       }
-      await cluster.helm("upgrade", ...release, "--set", "replicaCount=3,podLabels.a=b");
-      assert.equal((await cluster.get<Scaled>(deployment)).spec.replicas, 3);
-      await cluster.helm("rollback", "pilotlight", "1", "--namespace", "operators");
-      assert.equal((await cluster.get<Scaled>(deployment)).spec.replicas, 2);
+      await cluster().helm("upgrade", ...release, "--set", "replicaCount=3,podLabels.a=b");
+      assert.equal((await cluster().get<Scaled>(deployment)).spec.replicas, 3);
+      await cluster().helm("rollback", "pilotlight", "1", "--namespace", "operators");
+      assert.equal((await cluster().get<Scaled>(deployment)).spec.replicas, 2);
     });
 
     it("leaves definition and InferenceServices behind when uninstalled, and finds them again", async () => {
       const path = "/apis/pilotlight.dev/v1beta1/namespaces/default/inferenceservices/kept";
-      const before = await cluster.get<Stored>(path);
-      await cluster.helm("uninstall", "pilotlight", "--namespace", "operators");
-      assert.equal((await cluster.get<Stored>(path)).metadata.uid, before.metadata.uid);
-      const left = await cluster.kubectl(["get", "clusterroles,deployments", "-A", "-o", "name"]);
+      const before = await cluster().get<Stored>(path);
+      await cluster().helm("uninstall", "pilotlight", "--namespace", "operators");
+      assert.equal((await cluster().get<Stored>(path)).metadata.uid, before.metadata.uid);
+      const left = await cluster().kubectl(["get", "clusterroles,deployments", "-A", "-o", "name"]);
       assert.doesNotMatch(left, /pilotlight/);
-      await cluster.helm("install", ...release);
-      assert.equal((await cluster.get<Stored>(path)).metadata.uid, before.metadata.uid);
+      await cluster().helm("install", ...release);
+      assert.equal((await cluster().get<Stored>(path)).metadata.uid, before.metadata.uid);
     });
   });
 });
-
-function crdPath(): string {
-  return `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${CRD}`;
-}

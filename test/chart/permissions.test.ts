@@ -10,9 +10,9 @@ import { renderChart } from "../../hack/chart/install.ts";
 import { callKube, expectKube } from "../../hack/cluster/kube-request.ts";
 import { waitFor } from "../../hack/cluster/wait.ts";
 import { kserveCredentialsExample } from "../support/kserve-example.ts";
-import { startTestCluster, type TestCluster } from "./cluster.ts";
+import { startTestCluster, TIMEOUT, type TestCluster } from "./cluster.ts";
 import { ciValues, only, parseManifests, type Manifest } from "./objects.ts";
-import { applyKnative, KSERVE_RESOURCES, runController, SYSTEM, TIMEOUT } from "./running.ts";
+import { applyKnative, KSERVE_RESOURCES, runController, SYSTEM } from "./running.ts";
 
 const ROBOT = `system:serviceaccount:${SYSTEM}:pilotlight`;
 const ISVC = "pilotlight.dev/inferenceservices";

@@ -10,11 +10,10 @@ import { createMetrics } from "../../controller/ops/metrics.ts";
 import { waitFor } from "../../hack/cluster/wait.ts";
 import { ensureModuleSource } from "../../hack/go/build.ts";
 import { SERVING_VERSION } from "../../hack/go/modules.ts";
-import type { TestCluster } from "./cluster.ts";
+import { TIMEOUT, type TestCluster } from "./cluster.ts";
 import { environment, only, type Manifest } from "./objects.ts";
 
 export const SYSTEM = "pilotlight-system";
-export const TIMEOUT = { timeoutMs: 30_000 };
 
 export const KSERVE_RESOURCES: readonly string[] = [
   "inferenceservices.serving.kserve.io",

@@ -7,10 +7,9 @@ import { after, before, describe, it } from "mocha";
 import { stringify } from "yaml";
 import { CHART, ROOT } from "../../hack/chart/generate.ts";
 import { waitFor } from "../../hack/cluster/wait.ts";
-import { startTestCluster, type TestCluster } from "./cluster.ts";
+import { TIMEOUT, useTestCluster } from "./cluster.ts";
 
 const DEFINITION = "templates/crds/inferenceservice.yaml";
-const TIMEOUT = { timeoutMs: 30_000 };
 
 interface Stored {
   readonly metadata: { readonly uid: string };
@@ -19,10 +18,10 @@ interface Stored {
 
 describe("charts/pilotlight after a chart of before", function () {
   this.timeout(120_000);
-  let cluster: TestCluster;
+  const cluster = useTestCluster("knative-serving", "operators");
   let folder: string;
   const path = "/apis/pilotlight.dev/v1beta1/namespaces/default/inferenceservices/kept";
-  const read = (): Promise<Stored> => cluster.get<Stored>(path);
+  const read = (): Promise<Stored> => cluster().get<Stored>(path);
 
   async function apply(fields: object = {}): Promise<Stored> {
     const model = { modelFormat: { name: "onnx" }, storageUri: "s3://models/iris" };
@@ -32,19 +31,14 @@ describe("charts/pilotlight after a chart of before", function () {
       metadata: { name: "kept", namespace: "default" },
       spec: { predictor: { model, startupTimeout: 60, ...fields } },
     };
-    await cluster.kubectl(["apply", "--validate=ignore", "-f", "-"], stringify(manifest));
+    await cluster().kubectl(["apply", "--validate=ignore", "-f", "-"], stringify(manifest));
     return read();
   }
 
   const helm = (verb: string, ...args: readonly string[]): Promise<string> =>
-    cluster.helm(verb, "pilotlight", ...args, "--namespace", "operators");
+    cluster().helm(verb, "pilotlight", ...args, "--namespace", "operators");
 
-  before(async function () {
-    this.timeout(1_800_000);
-    cluster = await startTestCluster();
-    for (const name of ["knative-serving", "operators"]) {
-      await cluster.createNamespace(name);
-    }
+  before(async () => {
     folder = await mkdtemp(join(tmpdir(), "chart-of-before-"));
     await cp(join(ROOT, CHART), folder, { recursive: true });
     const text = await readFile(join(folder, DEFINITION), "utf8");
@@ -55,12 +49,11 @@ describe("charts/pilotlight after a chart of before", function () {
 
   after(async () => {
     await rm(folder, { recursive: true });
-    await cluster.stop();
   });
 
   it("a field that the old definition does not know is dropped, and all else is stored", async () => {
     await helm("install", folder);
-    await waitFor("the kind is served", () => cluster.kubectl(["get", "isvc"]), TIMEOUT);
+    await cluster().untilServed();
     assert.equal((await apply()).spec.predictor.startupTimeout, undefined);
   });
 

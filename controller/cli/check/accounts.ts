@@ -1,19 +1,13 @@
 /** Service accounts and Secrets of several sources. */
 import type { AccountReader } from "../../account-secrets.ts";
+import { findAmong } from "../../desired/account-secrets.ts";
 import type { Manifests } from "../manifest.ts";
 
-type Found = Manifests["accounts"][number];
-
-/** Those that stand in the manifests; one without a namespace is in that of whoever asks. */
-export function beside(accounts: readonly Found[]): AccountReader {
-  const find = (kind: string, namespace: string, name: string): Found | undefined =>
-    accounts.find(
-      ({ kind: its, metadata }) =>
-        its === kind && metadata.name === name && (metadata.namespace ?? namespace) === namespace,
-    );
+/** Those that stand in the manifests. */
+export function beside(accounts: Manifests["accounts"]): AccountReader {
   return {
-    account: (...where) => find("ServiceAccount", ...where),
-    secretMetadata: (...where) => Promise.resolve(find("Secret", ...where)?.metadata),
+    account: (...where) => findAmong(accounts, "ServiceAccount", ...where),
+    secretMetadata: async (...where) => findAmong(accounts, "Secret", ...where)?.metadata,
   };
 }
 

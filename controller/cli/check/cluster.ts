@@ -18,7 +18,7 @@ import { clusterFacts, type ConfigMapData, KNATIVE_CONFIG_MAPS } from "../../des
 import type { Node } from "../../desired/nodes.ts";
 import { ApiError, isNotFound, isStatus } from "../../kube/errors.ts";
 import { objectPath } from "../../kube/paths.ts";
-import { METADATA_TYPE } from "../../kube/write.ts";
+import { readMetadata } from "../../kube/read.ts";
 import type { KnownCluster } from "../captured.ts";
 import type { KubeAccess } from "../kube.ts";
 import type { Finding } from "./verdict.ts";
@@ -61,12 +61,7 @@ export function accountsOf(kube: KubeAccess): AccountReader {
   return {
     account: (...where) =>
       permitted(() => kube.get<KubeObject & ServiceAccount>(SERVICE_ACCOUNT, ...where)),
-    secretMetadata: (...where) =>
-      permitted(async () => {
-        const path = objectPath(SECRET, ...where);
-        const how = { method: "GET", path, accept: METADATA_TYPE } as const;
-        return (await kube.http.json<KubeObject>(how)).metadata;
-      }),
+    secretMetadata: (...where) => permitted(() => readMetadata(kube.http, SECRET, ...where)),
   };
 }
 

@@ -1,8 +1,9 @@
 /** `pilotlight check`: what would keep InferenceServices from serving, before they are applied. */
-import { accountSecrets } from "../../account-secrets.ts";
+import { accountSecrets, type AccountReader } from "../../account-secrets.ts";
 import type { InferenceService } from "../../api/inferenceservice.gen.ts";
+import type { ServingRuntime } from "../../api/servingruntime.gen.ts";
 import type { Config } from "../../config.ts";
-import { readCaptured } from "../captured.ts";
+import { readCaptured, type KnownCluster } from "../captured.ts";
 import { EXIT, noMoreThan, parseFlags, type Command } from "../command.ts";
 import { FILENAME_OPTION, readManifests, type ReadManifests } from "../input.ts";
 import { findInstallation } from "../installation.ts";
@@ -95,9 +96,7 @@ async function checkCaptured(
   const verdicts: Verdict[] = [];
   for (const manifest of manifests) {
     const isvc = inNamespace(manifest.isvc, namespace);
-    const secrets = await accountSecrets(reader, isvc);
-    const ground = { known, settings, runtimes: runtimesOf(runtimes, isvc) };
-    const findings = preflightFindings(isvc, { ...ground, accountSecrets: secrets });
+    const findings = await preflight(isvc, { known, settings, runtimes, reader });
     verdicts.push(verdict(manifest, isvc, findings));
   }
   return verdicts;
@@ -113,19 +112,37 @@ function checkCluster(
     const known = await askCluster(kube, settings.knativeNamespace);
     // What the manifests bring along will be there by then.
     const reader = firstOf(beside(accounts), accountsOf(kube));
+    const installed = !missing.some(({ reason }) => reason === "PilotlightNotInstalled");
     const verdicts: Verdict[] = [];
     for (const manifest of manifests) {
       const isvc = inNamespace(manifest.isvc, kube.namespace);
       const { namespace = kube.namespace } = isvc.metadata;
-      const installed = !missing.some(({ reason }) => reason === "PilotlightNotInstalled");
       const said = installed ? await dryRun(kube, isvc, namespace) : [];
       const served = [...runtimes, ...(await askRuntimes(kube, namespace))];
-      const secrets = await accountSecrets(reader, isvc);
-      const ground = { known, settings, runtimes: runtimesOf(served, isvc) };
-      const own = preflightFindings(isvc, { ...ground, accountSecrets: secrets });
+      const own = await preflight(isvc, { known, settings, runtimes: served, reader });
       verdicts.push(verdict(manifest, isvc, [...missing, ...said, ...own]));
     }
     return verdicts;
+  });
+}
+
+interface Sources {
+  readonly known: KnownCluster;
+  readonly settings: Config;
+  /** Of all namespaces that were looked into. */
+  readonly runtimes: readonly ServingRuntime[];
+  readonly reader: AccountReader;
+}
+
+async function preflight(
+  isvc: InferenceService,
+  { known, settings, runtimes, reader }: Sources,
+): Promise<readonly Finding[]> {
+  return preflightFindings(isvc, {
+    known,
+    settings,
+    runtimes: runtimesOf(runtimes, isvc),
+    accountSecrets: await accountSecrets(reader, isvc),
   });
 }
 

@@ -1,10 +1,11 @@
 /** Probes, metrics, and the root. */
+import type { ServerResponse } from "node:http";
 import { sendJson } from "../answer.ts";
 import type { Service } from "../service.ts";
 import { answerEvent } from "./events.ts";
 import type { AppOptions, Serve } from "./route.ts";
 
-type AnswerProbe = (response: Parameters<typeof sendJson>[0], service: Service) => void;
+type AnswerProbe = (response: ServerResponse, service: Service) => void;
 
 /**
  * Probes by their path. They come while a model has all CPUs and their caches, where a router's
@@ -37,7 +38,7 @@ export function addHealthRoutes(serve: Serve, options: AppOptions): void {
   });
 }
 
-function sendReady(response: Parameters<typeof sendJson>[0], ready: boolean): void {
+function sendReady(response: ServerResponse, ready: boolean): void {
   if (!ready) response.setHeader("retry-after", "1");
   sendJson(response, ready ? 200 : 503, `{"ready":${ready}}`);
 }
