@@ -173,6 +173,7 @@ class Predictor {
       service: this.#service,
       version,
       onFault: this.#onFault,
+      bodies: this.#inference.bodies,
       watch: () => this.#inference.watch,
       token: admin?.token,
     });

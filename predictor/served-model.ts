@@ -4,6 +4,7 @@
  */
 import { Batcher } from "./batch/batcher.ts";
 import type { BatcherLimits, Ticket, Work } from "./batch/batcher.ts";
+import type { Signatures } from "./bodies/work.ts";
 import { systemClock } from "./batch/port.ts";
 import type { Clock, RunPort } from "./batch/port.ts";
 import { ServingError } from "./errors.ts";
@@ -180,9 +181,9 @@ export class ServedVersion {
     return this.#task?.signature ?? this.loaded.signature;
   }
 
-  /** The one of its two signatures that inputs of these names mean. */
-  signatureFor(names: readonly string[]): Signature {
-    return this.#task?.takes(names) === true ? this.#task.signature : this.loaded.signature;
+  /** Both of its ways in. */
+  get signatures(): Signatures {
+    return { graph: this.loaded.signature, task: this.task?.signature };
   }
 
   get task(): ServedTask | undefined {

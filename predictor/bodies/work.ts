@@ -10,11 +10,14 @@ import { decodeEvent, isStructured, protocolOf } from "../protocol/cloudevents.t
 import type { CloudEvent } from "../protocol/cloudevents.ts";
 import { decodeGenerate } from "../protocol/generate.ts";
 import type { GenerateRequest } from "../protocol/generate.ts";
+import { decodeInferMessage, looseBytes } from "../protocol/grpc-infer.ts";
+import { decodeAnswerJson, encodeRequestJson } from "../protocol/grpc-json.ts";
 import { decodeInfer, encodeInfer } from "../protocol/infer.ts";
 import type { InferAnswer, InferRequest } from "../protocol/infer.ts";
 import { checkFlat } from "../protocol/parameters.ts";
 import { decodePredict, encodePredict } from "../protocol/predict.ts";
 import type { PredictRequest } from "../protocol/predict.ts";
+import type { Message } from "../protocol/protobuf.ts";
 import type { Bytes, Signature, Tensor } from "../protocol/tensor.ts";
 
 /** A model's two ways in: its graph's tensors, and its task's texts or pictures. */
@@ -30,6 +33,10 @@ export type Given = {
     readonly headerLength: number | undefined;
     readonly signatures: Signatures;
   };
+  /** A ModelInferRequest of gRPC. */
+  message: { readonly body: Bytes; readonly signatures: Signatures };
+  /** One to be written as JSON. */
+  "message-json": { readonly body: Bytes };
   predict: { readonly body: Bytes; readonly signature: Signature };
   task: { readonly body: Bytes; readonly task: TaskName; readonly rawNames: ReadonlySet<string> };
   generate: { readonly body: Bytes };
@@ -39,12 +46,16 @@ export type Given = {
     readonly answer: InferAnswer;
     readonly binary: ReadonlySet<string> | undefined;
   };
+  /** JSON to be written as ModelInferResponse. */
+  "json-message": { readonly body: Bytes };
   "predict-answer": { readonly outputs: readonly Tensor[]; readonly rows: number | undefined };
 };
 
 /** What comes out of it. */
 export type Made = {
   infer: InferRequest;
+  message: InferRequest;
+  "message-json": string | Bytes;
   predict: PredictRequest;
   /** Nothing when the body means the graph's own tensors. */
   task: TaskBody | undefined;
@@ -53,6 +64,7 @@ export type Made = {
   protocol: "v1" | "v2";
   /** Text, or the bytes of text. */
   "infer-answer": string | Bytes;
+  "json-message": Message;
   "predict-answer": string | Bytes;
 };
 
@@ -63,14 +75,19 @@ export function isForTask({ graph, task }: Signatures, names: readonly string[])
   return task !== undefined && meansTask(names, task, new Set(graph.inputs.map((it) => it.name)));
 }
 
+/** Which signature inputs of some names mean. */
+function chosenOf(signatures: Signatures): (names: readonly string[]) => Signature {
+  const { graph, task = graph } = signatures;
+  return (names) => (isForTask(signatures, names) ? task : graph);
+}
+
 const works: { readonly [K in Kind]: (given: Given[K]) => Made[K] } = {
   infer: ({ body, headerLength, signatures }) => {
     const { graph, task } = signatures;
-    if (task === undefined) return decodeInfer(body, graph, headerLength);
-    const choice = (names: readonly string[]): Signature =>
-      isForTask(signatures, names) ? task : graph;
-    return decodeInfer(body, choice, headerLength);
+    return decodeInfer(body, task === undefined ? graph : chosenOf(signatures), headerLength);
   },
+  message: ({ body, signatures }) => decodeInferMessage(body, chosenOf(signatures)),
+  "message-json": ({ body }) => encodeRequestJson(body),
   predict: ({ body, signature }) => decodePredict(body, signature),
   task: ({ body, task, rawNames }) => {
     const decoded = decodeTaskBody(body, taskShapes[task], rawNames);
@@ -81,6 +98,7 @@ const works: { readonly [K in Kind]: (given: Given[K]) => Made[K] } = {
   event: ({ body, headers }) => decodeEvent(headers, body),
   protocol: ({ body }) => protocolOf(body),
   "infer-answer": ({ answer, binary }) => encodeInfer(answer, binary),
+  "json-message": ({ body }) => decodeAnswerJson(body),
   "predict-answer": ({ outputs, rows }) => encodePredict(outputs, rows),
 };
 
@@ -103,20 +121,29 @@ const ofBody = ({ body }: { readonly body: Bytes }): number => body.byteLength;
 const weights: { readonly [K in Kind]: (given: Given[K]) => number } = {
   infer: ({ body, headerLength = body.byteLength, signatures: { graph, task } }) => {
     if (headerLength === body.byteLength || body.byteLength <= largeBytes) return headerLength;
-    // Of these the bytes are looked at as well; those of numbers are taken as they are.
-    const checked = [...graph.inputs, ...(task?.inputs ?? [])].some(
-      ({ datatype }) => datatype === "BYTES" || datatype === "BOOL",
-    );
-    return checked ? body.byteLength : headerLength;
+    return areChecked({ graph, task }) ? body.byteLength : headerLength;
   },
+  message: ({ body, signatures }) => {
+    if (body.byteLength <= largeBytes) return 0;
+    return areChecked(signatures) ? body.byteLength : looseBytes(body);
+  },
+  "message-json": ofBody,
   predict: ofBody,
   task: ofBody,
   generate: ofBody,
   event: (given) => (isStructured(given.headers) ? ofBody(given) : 0),
   protocol: ofBody,
   "infer-answer": ({ answer, binary }) => bytesOf(answer.outputs, binary),
+  "json-message": ofBody,
   "predict-answer": ({ outputs }) => bytesOf(outputs),
 };
+
+/** Whether raw bytes are looked at: those of numbers are taken as they are. */
+function areChecked({ graph, task }: Signatures): boolean {
+  return [...graph.inputs, ...(task?.inputs ?? [])].some(
+    ({ datatype }) => datatype === "BYTES" || datatype === "BOOL",
+  );
+}
 
 /** Of what is written as text. */
 function bytesOf(tensors: readonly Tensor[], binary?: ReadonlySet<string>): number {

@@ -39,18 +39,22 @@ function checkMemory(body: Bytes, headerLength = body.byteLength): void {
 }
 
 function make({ kind, given }: ToBodies): Made[Kind] {
-  if ("body" in given) {
+  const isMessage = kind === "message" || kind === "message-json";
+  if ("body" in given && !isMessage) {
     checkMemory(given.body, "headerLength" in given ? given.headerLength : undefined);
   }
   const made = doWork(kind, given);
-  if (kind === "infer") return lean(made as Made["infer"], given);
+  if (kind === "infer" || kind === "message") return lean(made as Made["infer"], given);
   // As bytes it changes hands without being copied once more.
-  const isText = kind === "infer-answer" || kind === "predict-answer";
+  const isText = kind === "infer-answer" || kind === "predict-answer" || kind === "message-json";
   return isText ? new TextEncoder().encode(made as string) : made;
 }
 
 /** Without what nobody asks for: a request's parameters may be as large as its body. */
-function lean(made: Made["infer"], { signatures }: Given["infer"]): Made["infer"] {
+function lean(
+  made: Made["infer"],
+  { signatures }: Pick<Given["infer"], "signatures">,
+): Made["infer"] {
   const { parameters, ...rest } = made;
   if (parameters === undefined) return made;
   const { priority, timeout } = parameters;

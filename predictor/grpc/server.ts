@@ -165,7 +165,7 @@ function serviceDefinition(): ServiceDefinition {
   const serialize = (type: MessageType) => (message: Message) =>
     Buffer.concat(encodeMessage(type, message));
   const entries = Object.entries(methods).map(([name, method]: [string, Method]) => {
-    const { request, response, stream = false } = method;
+    const { request, first = request, response, stream = false } = method;
     return [
       name,
       {
@@ -173,7 +173,7 @@ function serviceDefinition(): ServiceDefinition {
         requestStream: stream,
         responseStream: stream,
         requestSerialize: serialize(request),
-        requestDeserialize: lazily(request),
+        requestDeserialize: lazily(first),
         responseSerialize: serialize(response),
         responseDeserialize: lazily(response),
       },

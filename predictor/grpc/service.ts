@@ -2,6 +2,8 @@
  * inference.GRPCInferenceService: what each method does, in the words of the messages' tables. The
  * wire, deadlines and status codes are server.ts's.
  */
+import { inlineBodies } from "../bodies/bodies.ts";
+import type { Bodies } from "../bodies/bodies.ts";
 import { ServingError, invalid } from "../errors.ts";
 import { asServingError } from "../http/answer.ts";
 import { failureReasonOf } from "../http/inference.ts";
@@ -11,10 +13,9 @@ import { allStatistics } from "../http/routes/statistics.ts";
 import type { Service } from "../http/service.ts";
 import type { Watcher } from "../observe/watch.ts";
 import { modelConfig } from "../protocol/config.ts";
-import { decodeInferMessage, encodeInferMessage, listOf, textOf } from "../protocol/grpc-infer.ts";
+import { encodeInferMessage, textOf } from "../protocol/grpc-infer.ts";
 import { dataTypes } from "../protocol/grpc-messages.ts";
 import type { MethodName } from "../protocol/grpc-messages.ts";
-import { decodeInfer } from "../protocol/infer.ts";
 import type { InferRequest } from "../protocol/infer.ts";
 import { modelMetadata, serverMetadata } from "../protocol/metadata.ts";
 import { schedulingOf } from "../protocol/parameters.ts";
@@ -22,7 +23,7 @@ import type { Message } from "../protocol/protobuf.ts";
 import type { Bytes } from "../protocol/tensor.ts";
 import type { ServedModel, ServedVersion } from "../served-model.ts";
 import { handleCall } from "./handled.ts";
-import type { HandledCall } from "./handled.ts";
+import type { HandledCall, How } from "./handled.ts";
 import { watchCall } from "./watched.ts";
 
 export type GrpcOptions = {
@@ -32,6 +33,8 @@ export type GrpcOptions = {
   readonly allowed?: (authorization: string | undefined) => boolean;
   /** Told of faults that are ours, for the log. */
   readonly onFault: OnFault;
+  /** Who decodes and encodes; without it, this very turn of the loop. */
+  readonly bodies?: Bodies | undefined;
   /** Who looks on; asked at each inference, since that is known only later. */
   readonly watch?: () => Watcher | undefined;
 };
@@ -101,7 +104,9 @@ function numbered(config: ReturnType<typeof modelConfig>): Message {
   return { ...config, input: tensors(config.input), output: tensors(config.output) };
 }
 
+/** Of the request no more is decoded yet than which model it asks: see `first` of its method. */
 async function infer(request: Message, call: Call, options: GrpcOptions): Promise<Message> {
+  const how = { bodies: options.bodies ?? inlineBodies, gone: () => call.signal.aborted };
   const model = await options.service.modelNamed(textOf(request, "model_name"));
   const found = await model.version(textOf(request, "model_version") || undefined);
   const { metrics } = found;
@@ -110,10 +115,12 @@ async function infer(request: Message, call: Call, options: GrpcOptions): Promis
   found.asked();
   let handled: HandledCall | undefined;
   try {
-    handled = found.hooks && handleCall(found.hooks, request, call);
+    handled = found.hooks && (await handleCall(found.hooks, call, how));
     const replaced = await handled?.preprocess();
     const decoding = performance.now();
-    const { id, inputs, outputs, parameters } = decode(replaced ?? request, found);
+    const decoded = decode(replaced, { call, version: found }, how);
+    const asked = decoded instanceof Promise ? await decoded : decoded;
+    const { id, inputs, outputs, parameters } = asked;
     const decodedAt = performance.now();
     const leftMs = call.timeoutMs && Math.max(1, call.timeoutMs - (decodedAt - started));
     const ticket = found.submit({
@@ -151,13 +158,17 @@ async function infer(request: Message, call: Call, options: GrpcOptions): Promis
   }
 }
 
-/** The client's message, or the JSON that a handler gave instead. */
-function decode(given: Message | Bytes, version: ServedVersion): InferRequest {
-  if (given instanceof Uint8Array) {
-    return decodeInfer(given, (names) => version.signatureFor(names));
+/** The JSON that a handler gave, or else the client's message. */
+function decode(
+  replaced: Bytes | undefined,
+  { call, version }: { readonly call: Call; readonly version: ServedVersion },
+  { bodies, gone }: How,
+): InferRequest | Promise<InferRequest> {
+  const { signatures } = version;
+  if (replaced === undefined) {
+    return bodies.do("message", { body: call.received, signatures }, gone);
   }
-  const names = listOf(given, "inputs").map((input) => textOf(input, "name"));
-  return decodeInferMessage(given, version.signatureFor(names));
+  return bodies.do("infer", { body: replaced, headerLength: undefined, signatures }, gone);
 }
 
 type RepositoryMethod = "RepositoryIndex" | "RepositoryModelLoad" | "RepositoryModelUnload";

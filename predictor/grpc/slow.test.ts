@@ -35,7 +35,7 @@ async function serve({ limits = {}, connectionsMax = 100, bytes = 4 }: Given) {
     version: "1",
     metrics: { succeeded: () => {}, failed: () => {} },
     asked: () => {},
-    signatureFor: () => ({ inputs: [], outputs: [] }),
+    signatures: { graph: { inputs: [], outputs: [] } },
     submit: () => {
       asked.count++;
       const outputs = [{ name: "y", datatype: "UINT8", shape: [bytes], data }];

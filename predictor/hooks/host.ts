@@ -128,7 +128,7 @@ export class HookHost implements Companion {
         this.#open--;
         if (held === undefined) this.#queue(message);
         // What could not be brought into memory has no handler to tell.
-        else void held.then(() => this.#queue(message)).catch(() => {});
+        else void held.then(() => this.#queue(message)).catch(() => this.#pump());
       },
       abort: () => this.#abort(id),
     });
@@ -150,9 +150,9 @@ export class HookHost implements Companion {
     const { promise, resolve } = Promise.withResolvers<void>();
     const cancel = this.#options.clock.after(limitMs, resolve);
     this.#onIdle = resolve;
-    if (this.#running > 0 || this.#waiting.length > 0) await promise;
+    if (!this.idle) await promise;
     cancel();
-    return this.#running + this.#waiting.length;
+    return this.#open + this.#running + this.#waiting.length;
   }
 
   async close(): Promise<void> {
@@ -242,7 +242,7 @@ export class HookHost implements Companion {
       this.#running++;
       void this.#runAfter(message);
     }
-    if (this.#running === 0) this.#onIdle();
+    if (this.idle) this.#onIdle();
   }
 
   async #runAfter(message: After): Promise<void> {

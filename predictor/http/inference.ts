@@ -178,7 +178,7 @@ function decode(given: Given, target: Target, how: How): Asking | Promise<Asking
     if (decoded instanceof Promise) return decoded.then((made) => predicting(made, version, how));
     return predicting(decoded, version, how);
   }
-  const signatures = { graph: version.loaded.signature, task: version.task?.signature };
+  const { signatures } = version;
   const decoded = bodies.do("infer", { body, headerLength, signatures }, gone);
   if (decoded instanceof Promise) return decoded.then((made) => inferring(made, target, how));
   return inferring(decoded, target, how);

@@ -21,12 +21,7 @@ export function decodeElements(target: Target, data: unknown): Bytes {
   const values = target.shape.length === 0 && !Array.isArray(data) ? [data] : data;
   if (!Array.isArray(values)) throw invalid(`input ${quote(target.name)}: data is not an array`);
   const nested = Array.isArray(values[0]);
-  if (!nested && values.length !== count) {
-    throw invalid(
-      `input ${quote(target.name)}: shape [${target.shape.join(",")}] holds ${count} elements, ` +
-        `data has ${values.length}`,
-    );
-  }
+  if (!nested && values.length !== count) throw countFault(target, count, values.length);
   if (nested) assertNesting(target, values, 0);
   const { write, finish } = writerFor(target, count);
   if (nested) fillNested(values, target.shape.length - 1, write, 0);
@@ -64,7 +59,14 @@ function fillNested(values: readonly unknown[], depth: number, write: Write, fro
   return index;
 }
 
-function refuse(target: Target, index: number, value: unknown): Error {
+/** The fault of a tensor that holds more elements than its shape, or fewer. */
+export function countFault({ name, shape }: Target, count: number, found: number): Error {
+  const holds = `shape [${shape.join(",")}] holds ${count} elements`;
+  return invalid(`input ${quote(name)}: ${holds}, data has ${found}`);
+}
+
+/** The fault of an element that isn't of the tensor's datatype. */
+export function elementFault(target: Target, index: number, value: unknown): Error {
   return invalid(
     `input ${quote(target.name)}: element ${index} is ${quote(value)}, no ${target.datatype}`,
   );
@@ -87,7 +89,7 @@ function stringWriter(target: Target, count: number): { write: Write; finish: ()
   const where = `input ${quote(target.name)}`;
   const strings = Array.from<string>({ length: count });
   const write: Write = (index, value) => {
-    if (typeof value !== "string") throw refuse(target, index, value);
+    if (typeof value !== "string") throw elementFault(target, index, value);
     if (!value.isWellFormed()) {
       throw invalid(`${where}: element ${index} holds half of a surrogate pair, and is no text`);
     }
@@ -108,7 +110,7 @@ export function cutAtNul(where: string, index: number): Error {
 function boolWriter(target: Target, data: Bytes): Write {
   return (index, value) => {
     if (value !== true && value !== false && value !== 0 && value !== 1) {
-      throw refuse(target, index, value);
+      throw elementFault(target, index, value);
     }
     data[index] = Number(value);
   };
@@ -121,9 +123,9 @@ function numberWriter(target: Target, data: Bytes): Write {
   return (index, value) => {
     const number = typeof value === "bigint" ? Number(value) : value;
     if (typeof number !== "number" || !(number >= min && number <= max)) {
-      throw refuse(target, index, value);
+      throw elementFault(target, index, value);
     }
-    if (whole && !Number.isInteger(number)) throw refuse(target, index, value);
+    if (whole && !Number.isInteger(number)) throw elementFault(target, index, value);
     view[index] = number;
   };
 }
@@ -141,11 +143,11 @@ function longWriter(target: Target, data: Bytes): Write {
       return;
     }
     if (typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value)) {
-      throw new InexactInteger(refuse(target, index, value));
+      throw new InexactInteger(elementFault(target, index, value));
     }
     const exact = typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : value;
     if (typeof exact !== "bigint" || exact < min || exact > max) {
-      throw refuse(target, index, value);
+      throw elementFault(target, index, value);
     }
     longs[index] = exact;
   };

@@ -3,16 +3,18 @@ import { invalid } from "../errors.ts";
 import { checkBinary } from "./binary.ts";
 import { datatypes } from "./datatypes.ts";
 import type { Datatype } from "./datatypes.ts";
-import { decodeElements } from "./elements.ts";
 import { checkDatatype, checkShape, decodeShape, unknownName } from "./infer.ts";
 import type { InferAnswer, InferRequest } from "./infer.ts";
 import { quote } from "./json.ts";
 import type { JsonObject } from "./json.ts";
+import { contents as contentsType, inferSizes, methods } from "./grpc-messages.ts";
+import { decodeMessage, Reader, wire } from "./protobuf.ts";
 import type { Message } from "./protobuf.ts";
 import type { Bytes, Signature, Tensor, TensorSpec } from "./tensor.ts";
+import { decodeVarints } from "./varints.ts";
 
 /** Which field of InferTensorContents holds elements of a datatype; FP16 has none. */
-const contentsFields: Readonly<Partial<Record<Datatype, string>>> = {
+const contentsFields: Readonly<Partial<Record<Datatype, keyof typeof contentsType>>> = {
   BOOL: "bool_contents",
   INT8: "int_contents",
   INT16: "int_contents",
@@ -33,9 +35,20 @@ export const listOf = (message: Message, name: string): readonly Message[] =>
 /** A string field; empty when it isn't there. */
 export const textOf = (message: Message, name: string): string => (message[name] ?? "") as string;
 
-/** A ModelInferRequest as request. Throws ServingError `invalid` with the reason. */
-export function decodeInferMessage(message: Message, signature: Signature): InferRequest {
+/** The whole of a ModelInferRequest. Throws ServingError `invalid`. */
+export const wholeOf = (bytes: Bytes): Message => decodeMessage(methods.ModelInfer.request, bytes);
+
+/**
+ * A ModelInferRequest as request. Which signature it is for may depend on the names of the inputs.
+ * Throws ServingError `invalid` with the reason.
+ */
+export function decodeInferMessage(
+  bytes: Bytes,
+  signatureFor: (names: readonly string[]) => Signature,
+): InferRequest {
+  const message = wholeOf(bytes);
   const inputs = listOf(message, "inputs");
+  const signature = signatureFor(inputs.map((input) => textOf(input, "name")));
   const raw = rawOf(message);
   const specs = new Map(signature.inputs.map((spec) => [spec.name, spec]));
   const tensors = new Map<string, Tensor>();
@@ -58,6 +71,32 @@ export function decodeInferMessage(message: Message, signature: Signature): Infe
     ...(id === "" ? {} : { id }),
     ...(parameters === undefined ? {} : { parameters }),
   };
+}
+
+/**
+ * How many bytes of typed contents have to be looked at one by one: all but floats that are packed,
+ * which are taken as they are.
+ */
+export function looseBytes(bytes: Bytes): number {
+  const inputs = listOf(decodeMessage(inferSizes, bytes), "inputs");
+  return inputs.reduce((sum, { contents = new Uint8Array() }) => sum + loose(contents as Bytes), 0);
+}
+
+/** More parts than that are as good as elements. */
+const packedPartsMax = 16;
+
+function loose(contents: Bytes): number {
+  const { fp32_contents: floats, fp64_contents: doubles } = contentsType;
+  const reader = new Reader(contents);
+  for (let part = 0; part < packedPartsMax && !reader.done; part++) {
+    const tag = Number(reader.varint());
+    const field = tag >>> 3;
+    if ((field !== floats.id && field !== doubles.id) || (tag & 7) !== wire.bytes) {
+      return contents.byteLength;
+    }
+    reader.bytes();
+  }
+  return reader.done ? 0 : contents.byteLength;
 }
 
 /** The inputs' raw bytes: for each input or for none. Throws ServingError `invalid`. */
@@ -115,27 +154,10 @@ function decodeContents(contents: Message, target: Target, where: string): Bytes
     throw invalid(`${where}: contents has ${other}, ${datatype} elements are in ${field}`);
   }
   const { kind } = datatypes[datatype];
-  if (kind !== "float" && kind !== "string") {
-    return decodeElements(target, contents[field] ?? []);
-  }
-  const data =
-    kind === "float"
-      ? ((contents[field] ?? new Uint8Array()) as Bytes)
-      : packed((contents[field] ?? []) as readonly Bytes[]);
+  const data = (contents[field] ?? new Uint8Array()) as Bytes;
+  if (kind !== "float" && kind !== "string") return decodeVarints(target, data);
   checkBinary(target, data, where);
   return data;
-}
-
-function packed(elements: readonly Bytes[]): Bytes {
-  const all = new Uint8Array(elements.reduce((sum, each) => sum + 4 + each.byteLength, 0));
-  const view = new DataView(all.buffer);
-  let at = 0;
-  for (const element of elements) {
-    view.setUint32(at, element.byteLength, true);
-    all.set(element, at + 4);
-    at += 4 + element.byteLength;
-  }
-  return all;
 }
 
 function decodeOutputs(message: Message, signature: Signature): readonly string[] {

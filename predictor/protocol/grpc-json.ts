@@ -5,7 +5,7 @@
 import { invalid, ServingError } from "../errors.ts";
 import { datatypes, isDatatype } from "./datatypes.ts";
 import { decodeElements, encodeElements } from "./elements.ts";
-import { decodeParameters, decodeTensor, listOf, rawOf, textOf } from "./grpc-infer.ts";
+import { decodeParameters, decodeTensor, listOf, rawOf, textOf, wholeOf } from "./grpc-infer.ts";
 import { decodeShape } from "./infer.ts";
 import { decodeJson, isObject, quote } from "./json.ts";
 import type { JsonObject } from "./json.ts";
@@ -19,7 +19,8 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * A ModelInferRequest as the JSON text of the v2 protocol, whatever the model takes: what fits the
  * model may only be what the handler makes of it. Throws ServingError `invalid`.
  */
-export function encodeRequestJson(message: Message): string {
+export function encodeRequestJson(bytes: Bytes): string {
+  const message = wholeOf(bytes);
   const raw = rawOf(message);
   const inputs = listOf(message, "inputs").map((input, index) => inputJson(input, raw[index]));
   const id = textOf(message, "id");

@@ -16,16 +16,17 @@ const parameter: MessageType = {
 const parameters = (id: number): Field =>
   many(id, { key: one(1, "string"), value: one(2, parameter) });
 
-const contents: MessageType = {
-  bool_contents: many(1, "bool"),
-  int_contents: many(2, "int"),
-  int64_contents: many(3, "long"),
-  uint_contents: many(4, "int"),
-  uint64_contents: many(5, "ulong"),
+/** InferTensorContents. */
+export const contents = {
+  bool_contents: one(1, "varints"),
+  int_contents: one(2, "varints"),
+  int64_contents: one(3, "varints"),
+  uint_contents: one(4, "varints"),
+  uint64_contents: one(5, "varints"),
   fp32_contents: one(6, "fixed"),
   fp64_contents: one(7, "fixed"),
-  bytes_contents: many(8, "bytes"),
-};
+  bytes_contents: one(8, "elements"),
+} as const satisfies MessageType;
 
 const named: MessageType = { name: one(1, "string"), version: one(2, "string") };
 const nothing: MessageType = {};
@@ -50,6 +51,10 @@ const inferRequest: MessageType = {
   outputs: many(6, { name: one(1, "string"), parameters: parameters(2) }),
   raw_input_contents: many(7, "bytes"),
 };
+/** What of a ModelInferRequest says which model is asked. */
+const inferTarget: MessageType = { model_name: one(1, "string"), model_version: one(2, "string") };
+/** What of it says how much work its tensors are. */
+export const inferSizes: MessageType = { inputs: many(5, { contents: one(5, "bytes") }) };
 const inferResponse: MessageType = {
   model_name: one(1, "string"),
   model_version: one(2, "string"),
@@ -103,6 +108,8 @@ const statistics: MessageType = {
 
 export type Method = {
   readonly request: MessageType;
+  /** What is decoded of a request to begin with, where it isn't all: tensors may be large. */
+  readonly first?: MessageType;
   readonly response: MessageType;
   readonly stream?: true;
 };
@@ -126,9 +133,10 @@ export const methods = {
       outputs: many(5, tensorHead),
     },
   },
-  ModelInfer: { request: inferRequest, response: inferResponse },
+  ModelInfer: { request: inferRequest, first: inferTarget, response: inferResponse },
   ModelStreamInfer: {
     request: inferRequest,
+    first: inferTarget,
     response: { error_message: one(1, "string"), infer_response: one(2, inferResponse) },
     stream: true,
   },

@@ -4,13 +4,19 @@
  * integers need a third one. https://protobuf.dev/programming-guides/encoding/
  */
 import { invalid } from "../errors.ts";
+import { GrowingBytes } from "./growing-bytes.ts";
+import { lengthBytes } from "./tensor.ts";
 import type { Bytes } from "./tensor.ts";
 
+/** Of the numbers, `int` is a number, `long` and `ulong` a bigint. */
+export type Scalar = "string" | "bytes" | "bool" | "int" | "long" | "ulong" | "double" | Gathered;
+
 /**
- * `fixed` are repeated floats or doubles, kept as their little-endian bytes; of the others, `int` is
- * a number, `long` and `ulong` a bigint.
+ * Repeated fields that hold a tensor's elements, all in one piece: `fixed` are floats or doubles,
+ * little-endian; `varints` are numbers as they are on the wire; `elements` are bytes, each with its
+ * length before it as in a BYTES tensor.
  */
-export type Scalar = "string" | "bytes" | "bool" | "int" | "long" | "ulong" | "double" | "fixed";
+export type Gathered = "fixed" | "varints" | "elements";
 
 export type Field = {
   readonly id: number;
@@ -25,59 +31,107 @@ export type MessageType = { readonly [name: string]: Field };
 
 export type Message = { readonly [name: string]: unknown };
 
-const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
+export const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 const depthMax = 16;
+/** What a message may hold beside the elements of its tensors: each takes a hundred bytes. */
+const valuesMax = 100_000;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 
 /** A message's fields; those that aren't there are absent. Throws ServingError `invalid`. */
-export function decodeMessage(type: MessageType, bytes: Bytes, depth = 0): Message {
-  if (depth > depthMax) throw invalid("the message is nested too deep");
+export function decodeMessage(type: MessageType, bytes: Bytes): Message {
+  return decodeWithin(type, bytes, { depth: 0, budget: { values: valuesMax } });
+}
+
+type Within = { readonly depth: number; readonly budget: { values: number } };
+
+function decodeWithin(type: MessageType, bytes: Bytes, within: Within): Message {
+  if (within.depth > depthMax) throw invalid("the message is nested too deep");
   const fields = new Map(Object.entries(type).map(([name, field]) => [field.id, { name, field }]));
   const message: Record<string, unknown> = {};
+  const gathered = new Map<string, GrowingBytes>();
   const reader = new Reader(bytes);
   while (!reader.done) {
     const tag = Number(reader.varint());
-    const known = fields.get(tag >>> 3);
-    if (known === undefined) reader.skip(tag & 7);
-    else readField(reader, { ...known, wireType: tag & 7, depth }, message);
+    const [known, wireType] = [fields.get(tag >>> 3), tag & 7];
+    if (known !== undefined && isGathered(known.field.type)) {
+      gather(reader, { ...known, type: known.field.type, wireType }, gathered);
+      continue;
+    }
+    spend(within);
+    if (known === undefined) reader.skip(wireType);
+    else readField(reader, { ...known, wireType, within }, message);
   }
+  for (const [name, pieces] of gathered) message[name] = pieces.whole();
   return message;
+}
+
+/** Throws when the message has more values than any that makes sense. */
+function spend({ budget }: Within): void {
+  if (--budget.values >= 0) return;
+  throw invalid(`the message has more than ${valuesMax} values beside its tensors' elements`);
+}
+
+const isGathered = (type: Field["type"]): type is Gathered =>
+  type === "fixed" || type === "varints" || type === "elements";
+
+type Gathering = { readonly name: string; readonly type: Gathered; readonly wireType: number };
+
+/** Elements packed into one field, or a field each: readers must take both. */
+function gather(
+  reader: Reader,
+  { name, type, wireType }: Gathering,
+  gathered: Map<string, GrowingBytes>,
+): void {
+  let pieces = gathered.get(name);
+  if (pieces === undefined) gathered.set(name, (pieces = new GrowingBytes()));
+  if (type === "elements") {
+    if (wireType !== wire.bytes) throw broken();
+    const element = reader.bytes();
+    pieces.add(lengthBytes(element.byteLength));
+    pieces.add(element);
+  } else if (wireType === wire.bytes) {
+    pieces.add(reader.bytes());
+  } else {
+    pieces.add(type === "varints" ? reader.varintBytes(wireType) : reader.fixed(wireType));
+  }
 }
 
 type Place = {
   readonly name: string;
   readonly field: Field;
   readonly wireType: number;
-  readonly depth: number;
+  readonly within: Within;
 };
 
 function readField(reader: Reader, place: Place, message: Record<string, unknown>): void {
-  const { name, field, wireType } = place;
-  if (field.type === "fixed") {
-    const part = wireType === wire.bytes ? reader.bytes() : reader.fixed(wireType);
-    const before = message[name] as Bytes | undefined;
-    message[name] = before === undefined ? part : joined(before, part);
-  } else if (field.repeated !== true) {
+  const { name, field, wireType, within } = place;
+  if (field.repeated !== true) {
     message[name] = readValue(reader, place);
-  } else {
-    const list = (message[name] ??= []) as unknown[];
-    const packed = wireType === wire.bytes && isVarint(field.type);
-    if (!packed) list.push(readValue(reader, place));
-    else {
-      const inner = new Reader(reader.bytes());
-      while (!inner.done) list.push(readValue(inner, { ...place, wireType: wire.varint }));
-    }
+    return;
+  }
+  const list = (message[name] ??= []) as unknown[];
+  const packed = wireType === wire.bytes && isVarint(field.type);
+  if (!packed) {
+    list.push(readValue(reader, place));
+    return;
+  }
+  const inner = new Reader(reader.bytes());
+  while (!inner.done) {
+    spend(within);
+    list.push(readValue(inner, { ...place, wireType: wire.varint }));
   }
 }
 
 const isVarint = (type: Field["type"]): boolean =>
   type === "bool" || type === "int" || type === "long" || type === "ulong";
 
-function readValue(reader: Reader, { field: { type }, wireType, depth }: Place): unknown {
+function readValue(reader: Reader, { field: { type }, wireType, within }: Place): unknown {
   const expected = isVarint(type) ? wire.varint : type === "double" ? wire.fixed64 : wire.bytes;
   if (wireType !== expected) throw broken();
-  if (typeof type === "object") return decodeMessage(type, reader.bytes(), depth + 1);
+  if (typeof type === "object") {
+    return decodeWithin(type, reader.bytes(), { ...within, depth: within.depth + 1 });
+  }
   if (type === "bytes") return reader.bytes();
   if (type === "string") return text(reader.bytes());
   if (type === "double") {
@@ -99,18 +153,12 @@ function text(bytes: Bytes): string {
   }
 }
 
-function joined(one: Bytes, other: Bytes): Bytes {
-  const both = new Uint8Array(one.byteLength + other.byteLength);
-  both.set(one);
-  both.set(other, one.byteLength);
-  return both;
-}
-
-function broken(): Error {
+/** The fault of bytes that are not what they should be. */
+export function broken(): Error {
   return invalid("the message is no valid protocol buffer");
 }
 
-class Reader {
+export class Reader {
   readonly #bytes: Bytes;
   #at = 0;
 
@@ -137,6 +185,14 @@ class Reader {
       if (byte < 128) return BigInt.asUintN(64, long);
     }
     throw broken();
+  }
+
+  /** A varint as it is. */
+  varintBytes(wireType: number): Bytes {
+    if (wireType !== wire.varint) throw broken();
+    const start = this.#at;
+    this.varint();
+    return this.#bytes.subarray(start, this.#at);
   }
 
   /** A view of as many bytes as are announced. */
@@ -186,7 +242,7 @@ export function encodeMessage(type: MessageType, message: Message): Uint8Array[]
 function writeValue(writer: Writer, { id, type }: Field, value: unknown, inList: boolean): void {
   if (typeof type === "object") {
     writer.nested(id, encodeMessage(type, value as Message));
-  } else if (type === "string" || type === "bytes" || type === "fixed") {
+  } else if (type === "string" || type === "bytes" || isGathered(type)) {
     const bytes = typeof value === "string" ? encoder.encode(value) : (value as Uint8Array);
     // In a list, an empty element is one nevertheless.
     if (bytes.byteLength > 0 || inList) writer.nested(id, [bytes]);

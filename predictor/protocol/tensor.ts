@@ -76,6 +76,13 @@ export function viewOf(tensor: { datatype: Datatype; data: Bytes }): ArrayLike<n
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/** The length before a BYTES element. */
+export function lengthBytes(length: number): Bytes {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, length, true);
+  return bytes;
+}
+
 /** Strings as elements of a BYTES tensor. */
 export function packStrings(strings: readonly string[]): Bytes {
   const parts = strings.map((each) => encoder.encode(each));
