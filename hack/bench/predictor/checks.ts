@@ -105,7 +105,7 @@ function rawChecks(find: Find): Check[] {
   return checks;
 }
 
-/** Each with what a server that does nothing has beside onnxruntime alone. */
+/** Each with what a server that only reads the requests has beside onnxruntime alone. */
 function healthChecks(cells: readonly Cell[], find: Find): Check[] {
   const p99 = (cell: Cell): Summary => over(cell, (each) => each.probeP99 ?? Number.NaN);
   return cells
@@ -113,7 +113,7 @@ function healthChecks(cells: readonly Cell[], find: Find): Check[] {
     .map((cell) => {
       const { model, connections } = cell;
       const raw = find(model, "raw", connections);
-      const floor = raw === undefined ? "" : ` (an idle server's beside raw: ${shown(p99(raw))})`;
+      const floor = raw === undefined ? "" : ` (a bare server's beside raw: ${shown(p99(raw))})`;
       const what = `${model}, ${connections} connections: health P99 meanwhile${floor}`;
       return atMost(what, p99(cell), 10);
     });

@@ -7,7 +7,7 @@ import { usableCpus } from "../../../predictor/ops/cpus.ts";
 import { startPeer } from "../../peers/peer.ts";
 import type { PeerName } from "../../peers/peer.ts";
 import { applyLoad, probeHealth } from "./load.ts";
-import type { Measured } from "./load.ts";
+import type { Load, Measured } from "./load.ts";
 import type { RawOptions, RawOrder } from "./raw-server.ts";
 import { startServer } from "./server.ts";
 import type { RunningServer } from "./server.ts";
@@ -36,7 +36,7 @@ export function served(name: string, server: RunningServer, workload: Workload):
     measure: async (connections, ms) => {
       const measured = await applyLoad(server, { ...target, connections, ms });
       if (!probed) return measured;
-      const again = { ...target, connections, ms: ms / 2 };
+      const again = { ...target, connections, ms: ms / 2, background: true };
       const [loaded, health] = await Promise.all([
         applyLoad(server, again),
         probeHealth(server, ms / 2),
@@ -108,8 +108,9 @@ export async function peer(name: PeerName, workload: Workload): Promise<Contesta
 }
 
 /**
- * onnxruntime without a server. Beside it, once more, a server that does nothing is asked for its
- * health: what the machine leaves to any process while each CPU runs a model.
+ * onnxruntime without a server. Beside it, once more, a server that only reads the same requests,
+ * as many a second, is asked for its health: what the machine leaves to any server of Node while
+ * each CPU runs a model.
  */
 export async function raw(workload: Workload): Promise<Contestant> {
   const bare = await startServer("bare-server.ts", {});
@@ -128,8 +129,17 @@ export async function raw(workload: Workload): Promise<Contestant> {
     pid: child.pid ?? 0,
     measure: async (connections, ms) => {
       const measured = await run({ ms, callers: connections });
+      const load: Load = {
+        port: bare.port,
+        path: `/after/${Math.ceil((1000 * connections) / measured.perSecond)}`,
+        bodies: workload.bodies,
+        ...(workload.headers && { headers: workload.headers }),
+        connections,
+        ms: ms / 2,
+        background: true,
+      };
       const again = run({ ms: ms / 2, callers: connections });
-      const [health] = await Promise.all([probeHealth(bare, ms / 2), again]);
+      const [health] = await Promise.all([probeHealth(bare, ms / 2), applyLoad(bare, load), again]);
       return { ...measured, ...health, failures: measured.failures + health.failures };
     },
     [Symbol.asyncDispose]: async () => {

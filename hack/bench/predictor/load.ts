@@ -4,6 +4,7 @@
  */
 import { fork } from "node:child_process";
 import { connect } from "node:net";
+import { setPriority } from "node:os";
 import { cpuMs } from "./server.ts";
 import { percentile } from "./stats.ts";
 
@@ -18,7 +19,12 @@ export type Load = {
   readonly ms: number;
   /** Ask for /v2/health/live all the while, and report how long that took. */
   readonly probe?: boolean;
+  /** Leave the CPUs to the servers first, as clients on other machines do. */
+  readonly background?: boolean;
 };
+
+/** Steps of nice of a load in the background. */
+const backgroundNice = 10;
 
 export type Measured = {
   readonly perSecond: number;
@@ -65,6 +71,7 @@ async function generate(load: Load): Promise<Measured> {
   const child = fork(import.meta.filename, [], { stdio: "inherit", serialization: "advanced" });
   child.once("message", (measured) => resolve(measured as Measured));
   child.once("exit", (code) => reject(new Error(`the load generator ended with ${code}`)));
+  if (load.background === true && child.pid !== undefined) setPriority(child.pid, backgroundNice);
   child.send(load);
   return promise;
 }
