@@ -27,6 +27,9 @@ export type Bodies = {
   ): Made[K] | Promise<Made[K]>;
 };
 
+/** Who does it, and whether anybody still waits for it. */
+export type How = { readonly bodies: Bodies; readonly gone: () => boolean };
+
 /** Everything at once, whatever its size. */
 export const inlineBodies: Bodies = { do: doWork };
 

@@ -13,7 +13,7 @@ import type { GenerateRequest } from "../protocol/generate.ts";
 import { decodeInferMessage, looseBytes } from "../protocol/grpc-infer.ts";
 import { decodeAnswerJson, encodeRequestJson } from "../protocol/grpc-json.ts";
 import { decodeInfer, encodeInfer } from "../protocol/infer.ts";
-import type { InferAnswer, InferRequest } from "../protocol/infer.ts";
+import type { InferAnswer, InferRequest, SignatureChoice } from "../protocol/infer.ts";
 import { checkFlat } from "../protocol/parameters.ts";
 import { decodePredict, encodePredict } from "../protocol/predict.ts";
 import type { PredictRequest } from "../protocol/predict.ts";
@@ -76,17 +76,15 @@ export function isForTask({ graph, task }: Signatures, names: readonly string[])
 }
 
 /** Which signature inputs of some names mean. */
-function chosenOf(signatures: Signatures): (names: readonly string[]) => Signature {
+function choiceOf(signatures: Signatures): SignatureChoice {
   const { graph, task = graph } = signatures;
   return (names) => (isForTask(signatures, names) ? task : graph);
 }
 
 const works: { readonly [K in Kind]: (given: Given[K]) => Made[K] } = {
-  infer: ({ body, headerLength, signatures }) => {
-    const { graph, task } = signatures;
-    return decodeInfer(body, task === undefined ? graph : chosenOf(signatures), headerLength);
-  },
-  message: ({ body, signatures }) => decodeInferMessage(body, chosenOf(signatures)),
+  infer: ({ body, headerLength, signatures }) =>
+    decodeInfer(body, choiceOf(signatures), headerLength),
+  message: ({ body, signatures }) => decodeInferMessage(body, choiceOf(signatures)),
   "message-json": ({ body }) => encodeRequestJson(body),
   predict: ({ body, signature }) => decodePredict(body, signature),
   task: ({ body, task, rawNames }) => {
@@ -119,9 +117,9 @@ export function heaviness<K extends Kind>(kind: K, given: Given[K]): number {
 const ofBody = ({ body }: { readonly body: Bytes }): number => body.byteLength;
 
 const weights: { readonly [K in Kind]: (given: Given[K]) => number } = {
-  infer: ({ body, headerLength = body.byteLength, signatures: { graph, task } }) => {
+  infer: ({ body, headerLength = body.byteLength, signatures }) => {
     if (headerLength === body.byteLength || body.byteLength <= largeBytes) return headerLength;
-    return areChecked({ graph, task }) ? body.byteLength : headerLength;
+    return areChecked(signatures) ? body.byteLength : headerLength;
   },
   message: ({ body, signatures }) => {
     if (body.byteLength <= largeBytes) return 0;

@@ -1,5 +1,5 @@
 /** A gRPC call on its way through a model's handler, which sees the JSON of the v2 protocol. */
-import type { Bodies } from "../bodies/bodies.ts";
+import type { How } from "../bodies/bodies.ts";
 import { ServingError } from "../errors.ts";
 import type { HookHost } from "../hooks/host.ts";
 import { statuses } from "../http/answer.ts";
@@ -7,9 +7,6 @@ import type { InferAnswer } from "../protocol/infer.ts";
 import type { Message } from "../protocol/protobuf.ts";
 import type { Bytes } from "../protocol/tensor.ts";
 import type { Call } from "./service.ts";
-
-/** Who decodes and encodes, and whether anybody still waits for it. */
-export type How = { readonly bodies: Bodies; readonly gone: () => boolean };
 
 export type HandledCall = {
   /** The JSON to decode instead of the client's message, if the handler says so. */

@@ -3,7 +3,7 @@
  * wire, deadlines and status codes are server.ts's.
  */
 import { inlineBodies } from "../bodies/bodies.ts";
-import type { Bodies } from "../bodies/bodies.ts";
+import type { Bodies, How } from "../bodies/bodies.ts";
 import { ServingError, invalid } from "../errors.ts";
 import { asServingError } from "../http/answer.ts";
 import { failureReasonOf } from "../http/inference.ts";
@@ -23,7 +23,7 @@ import type { Message } from "../protocol/protobuf.ts";
 import type { Bytes } from "../protocol/tensor.ts";
 import type { ServedModel, ServedVersion } from "../served-model.ts";
 import { handleCall } from "./handled.ts";
-import type { HandledCall, How } from "./handled.ts";
+import type { HandledCall } from "./handled.ts";
 import { watchCall } from "./watched.ts";
 
 export type GrpcOptions = {
@@ -118,8 +118,7 @@ async function infer(request: Message, call: Call, options: GrpcOptions): Promis
     handled = found.hooks && (await handleCall(found.hooks, call, how));
     const replaced = await handled?.preprocess();
     const decoding = performance.now();
-    const decoded = decode(replaced, { call, version: found }, how);
-    const asked = decoded instanceof Promise ? await decoded : decoded;
+    const asked = await decode(replaced, { call, version: found }, how);
     const { id, inputs, outputs, parameters } = asked;
     const decodedAt = performance.now();
     const leftMs = call.timeoutMs && Math.max(1, call.timeoutMs - (decodedAt - started));
@@ -159,11 +158,11 @@ async function infer(request: Message, call: Call, options: GrpcOptions): Promis
 }
 
 /** The JSON that a handler gave, or else the client's message. */
-function decode(
+async function decode(
   replaced: Bytes | undefined,
   { call, version }: { readonly call: Call; readonly version: ServedVersion },
   { bodies, gone }: How,
-): InferRequest | Promise<InferRequest> {
+): Promise<InferRequest> {
   const { signatures } = version;
   if (replaced === undefined) {
     return bodies.do("message", { body: call.received, signatures }, gone);

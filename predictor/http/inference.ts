@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { WorkResult } from "../batch/batcher.ts";
 import { inlineBodies } from "../bodies/bodies.ts";
-import type { Bodies } from "../bodies/bodies.ts";
+import type { Bodies, How } from "../bodies/bodies.ts";
 import type { Made } from "../bodies/work.ts";
 import { invalid, ServingError } from "../errors.ts";
 import { giveBack } from "../give-back.ts";
@@ -51,9 +51,6 @@ type Target = {
   readonly version: ServedVersion;
   readonly protocol: Protocol;
 };
-
-/** Who decodes and encodes, and whether anybody still waits for it. */
-type How = { readonly bodies: Bodies; readonly gone: () => boolean };
 
 /** What a protocol makes of a body: what to run, and then how to write what comes out. */
 type Asking = {

@@ -1,7 +1,7 @@
 /** How the answer to an inference is written: plain, or as the event that answers an event. */
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Bodies } from "../bodies/bodies.ts";
+import type { How } from "../bodies/bodies.ts";
 import { invalid } from "../errors.ts";
 import type { AnswerBody } from "../observe/watch.ts";
 import {
@@ -24,12 +24,7 @@ export type Write = (json: string | Bytes, parts?: readonly Bytes[]) => AnswerBo
 /** A request's own body, and how to answer it. */
 export type Incoming = { readonly body: Bytes; readonly write: Write; readonly isEvent: boolean };
 
-type About = {
-  readonly model: string;
-  readonly events: EventOptions | undefined;
-  readonly bodies: Bodies;
-  readonly gone: () => boolean;
-};
+type About = How & { readonly model: string; readonly events: EventOptions | undefined };
 
 /** Takes an event apart, later where that takes long. Throws, or rejects with, ServingError `invalid` for one that is none. */
 export function openRequest(

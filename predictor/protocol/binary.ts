@@ -8,7 +8,7 @@ import { datatypes } from "./datatypes.ts";
 import { isObject, quote } from "./json.ts";
 import type { JsonObject } from "./json.ts";
 import { cutAtNul } from "./elements.ts";
-import { elementCount } from "./tensor.ts";
+import { elementCount, withLength } from "./tensor.ts";
 import type { Bytes, Signature, Tensor, TensorSpec } from "./tensor.ts";
 
 /** The header, in Node's lower case, that says where the JSON ends. */
@@ -149,11 +149,4 @@ function rawShape({ shape, datatype }: TensorSpec, elements: number, where: stri
   const at = free[0];
   if (at !== undefined) batched[at] = datatype === "BYTES" ? 1 : Math.floor(elements / fixed);
   return batched;
-}
-
-function withLength(element: Bytes): Bytes {
-  const packed = new Uint8Array(4 + element.byteLength);
-  new DataView(packed.buffer).setUint32(0, element.byteLength, true);
-  packed.set(element, 4);
-  return packed;
 }

@@ -4,7 +4,7 @@ import { checkBinary } from "./binary.ts";
 import { datatypes } from "./datatypes.ts";
 import type { Datatype } from "./datatypes.ts";
 import { checkDatatype, checkShape, decodeShape, unknownName } from "./infer.ts";
-import type { InferAnswer, InferRequest } from "./infer.ts";
+import type { InferAnswer, InferRequest, SignatureChoice } from "./infer.ts";
 import { quote } from "./json.ts";
 import type { JsonObject } from "./json.ts";
 import { contents as contentsType, inferSizes, methods } from "./grpc-messages.ts";
@@ -42,10 +42,7 @@ export const wholeOf = (bytes: Bytes): Message => decodeMessage(methods.ModelInf
  * A ModelInferRequest as request. Which signature it is for may depend on the names of the inputs.
  * Throws ServingError `invalid` with the reason.
  */
-export function decodeInferMessage(
-  bytes: Bytes,
-  signatureFor: (names: readonly string[]) => Signature,
-): InferRequest {
+export function decodeInferMessage(bytes: Bytes, signatureFor: SignatureChoice): InferRequest {
   const message = wholeOf(bytes);
   const inputs = listOf(message, "inputs");
   const signature = signatureFor(inputs.map((input) => textOf(input, "name")));

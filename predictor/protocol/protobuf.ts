@@ -5,7 +5,7 @@
  */
 import { invalid } from "../errors.ts";
 import { GrowingBytes } from "./growing-bytes.ts";
-import { lengthBytes } from "./tensor.ts";
+import { withLength } from "./tensor.ts";
 import type { Bytes } from "./tensor.ts";
 
 /** Of the numbers, `int` is a number, `long` and `ulong` a bigint. */
@@ -87,9 +87,7 @@ function gather(
   if (pieces === undefined) gathered.set(name, (pieces = new GrowingBytes()));
   if (type === "elements") {
     if (wireType !== wire.bytes) throw broken();
-    const element = reader.bytes();
-    pieces.add(lengthBytes(element.byteLength));
-    pieces.add(element);
+    pieces.add(withLength(reader.bytes()));
   } else if (wireType === wire.bytes) {
     pieces.add(reader.bytes());
   } else {

@@ -76,11 +76,12 @@ export function viewOf(tensor: { datatype: Datatype; data: Bytes }): ArrayLike<n
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** The length before a BYTES element. */
-export function lengthBytes(length: number): Bytes {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, length, true);
-  return bytes;
+/** An element of a BYTES tensor, its length before it. */
+export function withLength(element: Bytes): Bytes {
+  const packed = new Uint8Array(4 + element.byteLength);
+  new DataView(packed.buffer).setUint32(0, element.byteLength, true);
+  packed.set(element, 4);
+  return packed;
 }
 
 /** Strings as elements of a BYTES tensor. */

@@ -23,7 +23,7 @@ export function decodeVarints(target: Target, varints: Bytes): Bytes {
   const data = new Uint8Array(count * bytes);
   const write = { bool: boolWriter, long: longWriter, integer: integerWriter }[
     kind as "bool" | "long" | "integer"
-  ](target, data);
+  ](data, target);
   readVarints(varints, write);
   return data;
 }
@@ -55,13 +55,13 @@ function readVarints(varints: Bytes, write: Write): void {
   }
 }
 
-function boolWriter(_target: Target, data: Bytes): Write {
+function boolWriter(data: Bytes): Write {
   return (index, low, high) => {
     data[index] = (low | high) === 0 ? 0 : 1;
   };
 }
 
-function longWriter(_target: Target, data: Bytes): Write {
+function longWriter(data: Bytes): Write {
   const words = new Int32Array(data.buffer);
   return (index, low, high) => {
     words[2 * index] = low;
@@ -69,7 +69,7 @@ function longWriter(_target: Target, data: Bytes): Write {
   };
 }
 
-function integerWriter(target: Target, data: Bytes): Write {
+function integerWriter(data: Bytes, target: Target): Write {
   const { min, max } = datatypes[target.datatype];
   const view = viewOf({ datatype: target.datatype, data }) as number[];
   const signed = min < 0;

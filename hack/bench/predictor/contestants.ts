@@ -36,16 +36,20 @@ export function served(name: string, server: RunningServer, workload: Workload):
     measure: async (connections, ms) => {
       const measured = await applyLoad(server, { ...target, connections, ms });
       if (!probed) return measured;
-      const again = { ...target, connections, ms: ms / 2, background: true };
-      const [loaded, health] = await Promise.all([
-        applyLoad(server, again),
-        probeHealth(server, ms / 2),
-      ]);
-      const failures = measured.failures + loaded.failures + health.failures;
-      return { ...measured, ...health, failures };
+      const health = await healthUnder(server, { ...target, connections, ms: ms / 2 });
+      return { ...measured, ...health, failures: measured.failures + health.failures };
     },
     [Symbol.asyncDispose]: async () => server[Symbol.asyncDispose](),
   };
+}
+
+/** The health of a server under a load that gives way to it, and the failures of both. */
+async function healthUnder(server: RunningServer, load: Load): ReturnType<typeof probeHealth> {
+  const [loaded, health] = await Promise.all([
+    applyLoad(server, { ...load, background: true }),
+    probeHealth(server, load.ms),
+  ]);
+  return { ...health, failures: loaded.failures + health.failures };
 }
 
 const sources = fileURLToPath(new URL("../../../predictor/main.ts", import.meta.url));
@@ -113,6 +117,7 @@ export async function peer(name: PeerName, workload: Workload): Promise<Contesta
  * each CPU runs a model.
  */
 export async function raw(workload: Workload): Promise<Contestant> {
+  const { bodies, headers = {} } = workload;
   const bare = await startServer("bare-server.ts", {});
   const options: RawOptions = { workload: workload.name, threads: usableCpus() };
   const program = fileURLToPath(new URL("raw-server.ts", import.meta.url));
@@ -129,17 +134,10 @@ export async function raw(workload: Workload): Promise<Contestant> {
     pid: child.pid ?? 0,
     measure: async (connections, ms) => {
       const measured = await run({ ms, callers: connections });
-      const load: Load = {
-        port: bare.port,
-        path: `/after/${Math.ceil((1000 * connections) / measured.perSecond)}`,
-        bodies: workload.bodies,
-        ...(workload.headers && { headers: workload.headers }),
-        connections,
-        ms: ms / 2,
-        background: true,
-      };
+      const path = `/after/${Math.ceil((1000 * connections) / measured.perSecond)}`;
+      const load = { port: bare.port, path, bodies, headers, connections, ms: ms / 2 };
       const again = run({ ms: ms / 2, callers: connections });
-      const [health] = await Promise.all([probeHealth(bare, ms / 2), applyLoad(bare, load), again]);
+      const [health] = await Promise.all([healthUnder(bare, load), again]);
       return { ...measured, ...health, failures: measured.failures + health.failures };
     },
     [Symbol.asyncDispose]: async () => {
