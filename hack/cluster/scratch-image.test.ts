@@ -1,11 +1,17 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import fs from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { mock } from "node:test";
 import { afterEach, beforeEach, describe, it } from "mocha";
 import { extract } from "tar-stream";
 import { writeScratchImage } from "./scratch-image.ts";
+
+const SLOW_OPEN_MS = 20;
+
+type Opened = (error: NodeJS.ErrnoException | null, fd: number) => void;
 
 describe("writeScratchImage", () => {
   let folder: string;
@@ -16,6 +22,7 @@ describe("writeScratchImage", () => {
   });
 
   afterEach(async () => {
+    mock.restoreAll();
     await rm(folder, { recursive: true });
   });
 
@@ -42,7 +49,6 @@ describe("writeScratchImage", () => {
       Layers: string[];
     }[];
     assert.deepEqual(manifest?.RepoTags, ["dev.local/program:v1"]);
-    assert.deepEqual(manifest.Layers, ["layer.tar"]);
     const config = entries.get(manifest.Config)?.body ?? Buffer.alloc(0);
     assert.equal(manifest.Config, `${sha256(config)}.json`);
     const parsed = JSON.parse(config.toString()) as {
@@ -54,16 +60,17 @@ describe("writeScratchImage", () => {
       Env: ["PATH=/usr/bin:/bin", "MODE=test"],
       User: "65532",
     });
-    const layer = entries.get("layer.tar")?.body ?? Buffer.alloc(0);
+    const layer = entries.get(manifest.Layers[0] ?? "")?.body ?? Buffer.alloc(0);
     assert.deepEqual(parsed.rootfs.diff_ids, [`sha256:${sha256(layer)}`]);
   });
 
   it("lays every folder before what is in it, each once", async () => {
-    const layer = (await untar(await write("image.tar"))).get("layer.tar")?.body;
-    const entries = await untar(layer ?? Buffer.alloc(0));
+    const image = await untar(await write("image.tar"));
+    const layer = [...image].find(([name]) => name.endsWith("layer.tar"))?.[1];
+    const entries = await untar(layer?.body ?? Buffer.alloc(0));
     assert.deepEqual(
       [...entries].map(([name, { mode }]) => `${mode.toString(8)} ${name}`),
-      ["755 usr/", "755 usr/bin/", "755 usr/bin/program", "644 usr/bin/data"],
+      ["755 usr/", "755 usr/bin/", "644 usr/bin/data", "755 usr/bin/program"],
     );
   });
 
@@ -74,10 +81,27 @@ describe("writeScratchImage", () => {
 
   it("leaves no half image when a file is missing", async () => {
     await rm(join(folder, "program"));
+    const opened = slowOpen();
     await assert.rejects(write("image.tar"), /ENOENT/);
+    await opened;
     assert.deepEqual(await readdir(folder), []);
   });
 });
+
+/** A disk that opens a file after others are missed. Ends when it has opened one. */
+async function slowOpen(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { open } = fs;
+  mock.method(fs, "open", (path: string, flags: string, mode: number, then: Opened) => {
+    setTimeout(() => {
+      open(path, flags, mode, (error, fd) => {
+        then(error, fd);
+        resolve();
+      });
+    }, SLOW_OPEN_MS);
+  });
+  return promise;
+}
 
 async function untar(bytes: Buffer): Promise<Map<string, { mode: number; body: Buffer }>> {
   const entries = new Map<string, { mode: number; body: Buffer }>();

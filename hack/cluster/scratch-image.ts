@@ -1,9 +1,9 @@
-import { createHash, randomUUID } from "node:crypto";
-import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, rename, rm, stat } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { mkdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { pipeline } from "node:stream/promises";
-import { pack, type Pack } from "tar-stream";
+
+import { writeArchive, type Layer } from "../image/image-archive.ts";
+import { digestFile, writeLayer } from "../image/layer.ts";
 
 /** A file of an image: where it comes from, and its absolute path there. */
 export interface ImageFile {
@@ -21,34 +21,25 @@ export interface ScratchImage {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-const EPOCH = new Date(0);
-
 /**
  * Writes an image of one layer, made of nothing but the given files, as the tar that
  * `docker save` would write. The same files make the same bytes.
  */
 export async function writeScratchImage(image: ScratchImage, tarPath: string): Promise<void> {
   await mkdir(dirname(tarPath), { recursive: true });
-  const partial = `${tarPath}.${randomUUID()}`;
-  const layer = `${partial}.layer`;
+  const path = `${tarPath}.${randomUUID()}.layer`;
   try {
-    await writeTar(layer, async (tar) => addFiles(tar, image.files));
-    const digest = await digestOf(layer);
-    const config = Buffer.from(JSON.stringify(imageConfig(image, digest)));
-    const configName = `${createHash("sha256").update(config).digest("hex")}.json`;
-    const manifest = [{ Config: configName, RepoTags: [image.tag], Layers: ["layer.tar"] }];
-    await writeTar(partial, async (tar) => {
-      addBuffer(tar, "manifest.json", Buffer.from(JSON.stringify(manifest)));
-      addBuffer(tar, configName, config);
-      await addFile(tar, { source: layer, path: "layer.tar", mode: 0o644 });
-    });
-    await rename(partial, tarPath);
+    const files = image.files.map((file) => ({ kind: "file" as const, mode: 0o755, ...file }));
+    await writeLayer(files, path);
+    const layer = { path, digest: await digestFile(path) };
+    const config = JSON.stringify(imageConfig(image, layer));
+    await writeArchive(tarPath, { name: image.tag, config, layers: [layer] });
   } finally {
-    await Promise.all([rm(layer, { force: true }), rm(partial, { force: true })]);
+    await rm(path, { force: true });
   }
 }
 
-function imageConfig(image: ScratchImage, layerDigest: string): unknown {
+function imageConfig(image: ScratchImage, layer: Layer): unknown {
   return {
     architecture: process.arch === "arm64" ? "arm64" : "amd64",
     os: "linux",
@@ -57,54 +48,6 @@ function imageConfig(image: ScratchImage, layerDigest: string): unknown {
       Env: Object.entries({ PATH: "/usr/bin:/bin", ...image.env }).map(([k, v]) => `${k}=${v}`),
       ...(image.user === undefined ? {} : { User: image.user }),
     },
-    rootfs: { type: "layers", diff_ids: [`sha256:${layerDigest}`] },
+    rootfs: { type: "layers", diff_ids: [`sha256:${layer.digest}`] },
   };
-}
-
-async function writeTar(path: string, fill: (tar: Pack) => Promise<void>): Promise<void> {
-  const tar = pack();
-  const written = pipeline(tar, createWriteStream(path));
-  const filled = fill(tar).then(
-    () => tar.finalize(),
-    (error: unknown) => {
-      tar.destroy(error instanceof Error ? error : new Error(String(error)));
-      throw error;
-    },
-  );
-  await Promise.all([filled, written]);
-}
-
-async function addFiles(tar: Pack, files: readonly ImageFile[]): Promise<void> {
-  const folders = new Set<string>();
-  for (const file of files) {
-    for (const folder of foldersOf(file.path)) {
-      if (!folders.has(folder)) {
-        folders.add(folder);
-        tar.entry({ name: folder, type: "directory", mode: 0o755, mtime: EPOCH });
-      }
-    }
-    await addFile(tar, { ...file, path: file.path.replace(/^\/+/, "") });
-  }
-}
-
-/** "/usr/lib/x.so" → ["usr/", "usr/lib/"]. */
-function foldersOf(path: string): string[] {
-  const parts = path.split("/").filter((part) => part !== "");
-  return parts.slice(0, -1).map((_, at) => `${parts.slice(0, at + 1).join("/")}/`);
-}
-
-async function addFile(tar: Pack, file: ImageFile): Promise<void> {
-  const { size } = await stat(file.source);
-  const entry = tar.entry({ name: file.path, size, mode: file.mode ?? 0o755, mtime: EPOCH });
-  await pipeline(createReadStream(file.source), entry);
-}
-
-function addBuffer(tar: Pack, name: string, content: Buffer): void {
-  tar.entry({ name, mode: 0o644, mtime: EPOCH }, content);
-}
-
-async function digestOf(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(path), hash);
-  return hash.digest("hex");
 }

@@ -1,5 +1,5 @@
 /** Layers of an image as tar files whose bytes depend on nothing but their entries. */
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
 import { readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -46,16 +46,27 @@ export async function writeLayer(entries: readonly LayerEntry[], path: string): 
   });
 }
 
-/** Writes a tar file under its name once it is complete. */
+/** Writes a tar file under its name once it is complete; of one that fails nothing stays. */
 export async function writeTar(
   path: string,
   fill: (archive: Pack) => Promise<void>,
 ): Promise<void> {
-  const partial = `${path}.${process.pid}.partial`;
+  const partial = `${path}.${randomUUID()}.partial`;
   const archive = pack();
   try {
     const written = pipeline(archive, createWriteStream(partial));
-    await Promise.all([fill(archive).then(() => archive.finalize()), written]);
+    const filled = fill(archive).then(
+      () => archive.finalize(),
+      (error: unknown) => {
+        archive.destroy(error instanceof Error ? error : new Error(String(error)));
+        throw error;
+      },
+    );
+    // Both to their ends, also of a failure: a file still being opened would outlive its removal.
+    const ends = await Promise.allSettled([filled, written]);
+    for (const end of ends) {
+      if (end.status === "rejected") throw end.reason;
+    }
     await rename(partial, path);
   } finally {
     await rm(partial, { force: true });

@@ -57,16 +57,6 @@ const NODES: Readonly<
 type Labels = Readonly<Record<string, string>>;
 const TYPES = Object.keys(NODES) as Accelerator["type"][];
 
-interface ScheduledPod extends KubeObject {
-  readonly spec: {
-    readonly nodeName?: string;
-    readonly containers: readonly {
-      readonly name: string;
-      readonly resources: { readonly limits?: Readonly<Record<string, string>> };
-    }[];
-  };
-}
-
 function inferenceService(type: Accelerator["type"]): KubeObject {
   const { labels: _labels, ...wanted } = NODES[type];
   const { apiVersion, kind } = INFERENCE_SERVICE;
@@ -148,7 +138,7 @@ describe("each type of accelerator", () => {
       await says(`0 of 1 node have the label ${Object.keys(labels)[0] ?? ""}=`);
       await setLabels(labels, true);
       await w.untilUp(at);
-      const pods = (await w.pods(at)) as unknown as readonly ScheduledPod[];
+      const pods = await w.pods(at);
       assert.equal(pods.length, 1);
       assert.equal(pods[0]?.spec.nodeName, node);
       const server = pods[0]?.spec.containers.find(({ name }) => name === "predictor");

@@ -159,7 +159,11 @@ describe("requests that go other ways", () => {
     const answer = await predict(entry(up), beside.name);
     assert.deepEqual(labels(answer), LABELS);
     assert.equal(answer.asked, "localhost:8085");
-    assert.equal((await w.pods(beside)).length, 1);
+    // A pod that idled to its end may still be leaving beside the one that answered.
+    for (const { spec } of await w.pods(beside)) {
+      const names = spec.containers.map(({ name }) => name).sort();
+      assert.deepEqual(names, ["predictor", "queue-proxy", "transformer-container"]);
+    }
   });
 
   it("gRPC: ModelInfer through Envoy, activator and queue-proxy", async () => {

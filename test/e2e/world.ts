@@ -67,7 +67,7 @@ export interface World {
   untilReason(at: At, type: string, reason: string, timeoutMs?: number): Promise<InferenceService>;
   /** Waits until the newest revision is up and its route with it. */
   untilUp(at: At): Promise<InferenceService>;
-  pods(at: At): Promise<readonly Pod[]>;
+  pods(at: At): Promise<readonly ScheduledPod[]>;
   revisions(at: At): Promise<readonly KnativeRevision[]>;
   untilPods(at: At, count: number, timeoutMs?: number): Promise<void>;
   /** A POST through Envoy; the route is chosen by the Host header, as a DNS name would. */
@@ -76,6 +76,17 @@ export interface World {
   post(at: At, path: string, body: unknown): Promise<Answer>;
   /** Merges into a ConfigMap of Knative. */
   configure(name: string, data: Readonly<Record<string, string | null>>): Promise<void>;
+}
+
+/** A pod with what the scheduler and the kubelet go by. */
+export interface ScheduledPod extends Pod {
+  readonly spec: {
+    readonly nodeName?: string;
+    readonly containers: readonly {
+      readonly name: string;
+      readonly resources: { readonly limits?: Readonly<Record<string, string>> };
+    }[];
+  };
 }
 
 export interface At {
@@ -132,7 +143,7 @@ function build(cluster: Cluster, client: Kube): World {
       },
       timeoutMs,
     );
-  const pods = (at: At) => labelled<Pod>(POD, at);
+  const pods = (at: At) => labelled<ScheduledPod>(POD, at);
   return {
     cluster,
     client,
