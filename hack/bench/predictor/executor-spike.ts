@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { usableCpus } from "../../../predictor/ops/cpus.ts";
-import { applyLoad } from "./load.ts";
+import { applyLoad, probeHealth } from "./load.ts";
 import type { Measured } from "./load.ts";
 import { startServer } from "./server.ts";
 import { shown, summarize } from "./stats.ts";
@@ -45,10 +45,14 @@ async function measureRounds(workload: Workload, rounds: number): Promise<Cells>
       const target = { port: server.port, path: "/v2/models/m/infer", bodies: workload.bodies };
       await applyLoad(server, { ...target, connections: 4, ms: workload.ms / 2 });
       for (const connections of levels) {
-        const load = { ...target, connections, ms: workload.ms, probe: true };
-        const measured = await applyLoad(server, load);
+        const load = { ...target, connections, ms: workload.ms };
+        const [measured, health] = await Promise.all([
+          applyLoad(server, load),
+          probeHealth(server, load.ms),
+        ]);
+        const failures = measured.failures + health.failures;
         const key = `${name}|${connections}`;
-        cells.set(key, [...(cells.get(key) ?? []), measured]);
+        cells.set(key, [...(cells.get(key) ?? []), { ...measured, ...health, failures }]);
       }
     }
   }
