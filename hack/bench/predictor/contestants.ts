@@ -7,8 +7,9 @@ import { usableCpus } from "../../../predictor/ops/cpus.ts";
 import { startPeer } from "../../peers/peer.ts";
 import type { PeerName } from "../../peers/peer.ts";
 import { applyLoad, probeHealth } from "./load.ts";
-import type { Load, Measured } from "./load.ts";
+import type { Load } from "./load.ts";
 import type { RawOptions, RawOrder } from "./raw-server.ts";
+import type { Sample } from "./samples.ts";
 import { startServer } from "./server.ts";
 import type { RunningServer } from "./server.ts";
 import type { Workload } from "./workloads.ts";
@@ -17,7 +18,7 @@ export type Contestant = AsyncDisposable & {
   readonly name: string;
   /** The process, for its memory. */
   readonly pid: number;
-  measure(connections: number, ms: number): Promise<Measured>;
+  measure(connections: number, ms: number): Promise<Sample>;
 };
 
 /**
@@ -121,20 +122,23 @@ export async function raw(workload: Workload): Promise<Contestant> {
   const bare = await startServer("bare-server.ts", {});
   const options: RawOptions = { workload: workload.name, threads: usableCpus() };
   const program = fileURLToPath(new URL("raw-server.ts", import.meta.url));
-  const child = fork(program, [JSON.stringify(options)], { stdio: "inherit" });
+  const child = fork(program, [JSON.stringify(options)], {
+    stdio: "inherit",
+    serialization: "advanced",
+  });
   const ended = once(child, "exit");
   await once(child, "message");
-  const run = async (order: RawOrder): Promise<Measured> => {
+  const run = async (order: RawOrder): Promise<Sample> => {
     child.send(order);
     const [measured] = await once(child, "message");
-    return measured as Measured;
+    return measured as Sample;
   };
   return {
     name: "raw",
     pid: child.pid ?? 0,
     measure: async (connections, ms) => {
       const measured = await run({ ms, callers: connections });
-      const path = `/after/${Math.ceil((1000 * connections) / measured.perSecond)}`;
+      const path = `/after/${Math.ceil((connections * measured.elapsedMs) / measured.latencies.length)}`;
       const load = { port: bare.port, path, bodies, headers, connections, ms: ms / 2 };
       const again = run({ ms: ms / 2, callers: connections });
       const [health] = await Promise.all([healthUnder(bare, load), again]);

@@ -5,7 +5,8 @@
 import { parseArgs } from "node:util";
 import { usableCpus } from "../../../predictor/ops/cpus.ts";
 import { applyLoad, probeHealth } from "./load.ts";
-import type { Measured } from "./load.ts";
+import { measuredOf } from "./samples.ts";
+import type { Measured } from "./samples.ts";
 import { startServer } from "./server.ts";
 import { shown, summarize } from "./stats.ts";
 import { workloadNamed } from "./workloads.ts";
@@ -46,20 +47,21 @@ async function measureRounds(workload: Workload, rounds: number): Promise<Cells>
       await applyLoad(server, { ...target, connections: 4, ms: workload.ms / 2 });
       for (const connections of levels) {
         const load = { ...target, connections, ms: workload.ms };
-        const [measured, health] = await Promise.all([
+        const [sample, health] = await Promise.all([
           applyLoad(server, load),
           probeHealth(server, load.ms),
         ]);
-        const failures = measured.failures + health.failures;
+        const failures = sample.failures + health.failures;
         const key = `${name}|${connections}`;
-        cells.set(key, [...(cells.get(key) ?? []), { ...measured, ...health, failures }]);
+        cells.set(key, [
+          ...(cells.get(key) ?? []),
+          measuredOf([{ ...sample, ...health, failures }]),
+        ]);
       }
     }
   }
   return cells;
 }
-
-const cpuUsOf = ({ cpuUs }: Measured): number => cpuUs ?? Number.NaN;
 
 function print({ name: model, ms }: Workload, cells: Cells): void {
   const write = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -69,7 +71,12 @@ function print({ name: model, ms }: Workload, cells: Cells): void {
   for (const [key, rounds] of cells) {
     const [variant, connections] = key.split("|");
     const of = (pick: (each: Measured) => number): string => shown(summarize(rounds.map(pick)));
-    const columns = [of((x) => x.perSecond), of((x) => x.p50), of((x) => x.p99), of(cpuUsOf)];
+    const columns = [
+      of((x) => x.perSecond),
+      of((x) => x.p50),
+      of((x) => x.p99),
+      of((x) => x.cpuUs),
+    ];
     const health = of((x) => x.probeMaxMs ?? Number.NaN);
     write(`| ${variant} | ${connections} | ${columns.join(" | ")} | ${health} |`);
     const failures = rounds.reduce((sum, each) => sum + each.failures, 0);

@@ -4,8 +4,8 @@
  */
 import { hammerAlone } from "./blocking-client.ts";
 import { hammerTogether, probe } from "./loop-client.ts";
+import type { Sample } from "./samples.ts";
 import { cpuMs } from "./server.ts";
-import { percentile } from "./stats.ts";
 
 export type Load = {
   readonly port: number;
@@ -23,40 +23,17 @@ export type Load = {
 /** Steps of nice of a load in the background. */
 const backgroundNice = 10;
 
-export type Measured = {
-  readonly perSecond: number;
-  readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
-  readonly requests: number;
-  readonly failures: number;
-  /** CPU time of the server per request, in microseconds. */
-  readonly cpuUs?: number;
-  /** Of the health answers, if probed. */
-  readonly probeP99?: number;
-  readonly probeMaxMs?: number;
-};
-
 /** Applies a load from another process to a server, and returns what was seen of both. */
-export async function applyLoad(server: { pid: number }, load: Load): Promise<Measured> {
+export async function applyLoad(server: { pid: number }, load: Load): Promise<Sample> {
   const { port, connections, ms, background = false } = load;
   const headers = { "content-type": "application/json", ...load.headers };
   const requests = load.bodies.map((body) => requestBytes(`POST ${load.path}`, body, headers));
   const hammer = { port, requests, ms, nice: background ? backgroundNice : 0 };
   const before = cpuMs(server.pid);
-  const { elapsedMs, failures, ...tally } = await (connections === 1
+  const tally = await (connections === 1
     ? hammerAlone(hammer)
     : hammerTogether({ ...hammer, connections }));
-  const latencies = tally.latencies.toSorted();
-  return {
-    perSecond: (latencies.length / elapsedMs) * 1000,
-    p50: percentile(latencies, 50),
-    p95: percentile(latencies, 95),
-    p99: percentile(latencies, 99),
-    requests: latencies.length,
-    failures,
-    cpuUs: ((cpuMs(server.pid) - before) * 1000) / latencies.length,
-  };
+  return { ...tally, cpuMs: cpuMs(server.pid) - before };
 }
 
 /**
@@ -66,15 +43,10 @@ export async function applyLoad(server: { pid: number }, load: Load): Promise<Me
 export async function probeHealth(
   { port }: { port: number },
   ms: number,
-): Promise<Required<Pick<Measured, "probeP99" | "probeMaxMs" | "failures">>> {
+): Promise<Required<Pick<Sample, "probes" | "failures">>> {
   const request = requestBytes("GET /v2/health/live", Buffer.alloc(0));
   const { latencies, failures } = await probe({ port, request, ms });
-  const ascending = latencies.toSorted();
-  return {
-    probeP99: percentile(ascending, 99),
-    probeMaxMs: ascending.at(-1) ?? Number.NaN,
-    failures,
-  };
+  return { probes: latencies, failures };
 }
 
 function requestBytes(

@@ -15,10 +15,14 @@ import { applyLoad } from "./load.ts";
 import { machine, printChecks, printRows, rowOf, writeResults } from "./report.ts";
 import { measureRounds } from "./rounds.ts";
 import type { Cell } from "./rounds.ts";
+import { measuredOf } from "./samples.ts";
 import { startServer } from "./server.ts";
 import { short } from "./stats.ts";
 import { workloadNamed } from "./workloads.ts";
 import type { Workload } from "./workloads.ts";
+
+/** About as long as a turn takes: long enough for a batch of eight to count little at its end. */
+const turnMs = 3000;
 
 const models = ["iris", "distilbert", "resnet", "squeezenet"];
 
@@ -72,7 +76,7 @@ async function generatorCeiling(): Promise<number> {
   await using server = await startServer("bare-server.ts", {});
   const load = { port: server.port, path: "/", bodies: [Buffer.from("{}")], connections: 32 };
   await applyLoad(server, { ...load, ms: 500 });
-  return (await applyLoad(server, { ...load, ms: 2000 })).perSecond;
+  return measuredOf([await applyLoad(server, { ...load, ms: 2000 })]).perSecond;
 }
 
 type Options = {
@@ -97,7 +101,8 @@ async function measure(
   if (model !== "iris") await enter(raw(workload));
   else if (withPeers) for (const name of PEERS) await enter(peer(name, workload));
   const levels = model === "iris" ? [1, 32] : [1, 8];
+  const turns = Math.max(1, Math.round(ms / turnMs));
   // Awaited here: with the function's end the servers end.
-  const cells = await measureRounds(contestants, { model, levels, rounds, ms });
+  const cells = await measureRounds(contestants, { model, levels, rounds, ms, turns });
   return cells;
 }

@@ -9,9 +9,8 @@ import { headerLengthHeader, parseHeaderLength } from "../../../predictor/protoc
 import { decodeInfer } from "../../../predictor/protocol/infer.ts";
 import { viewOf } from "../../../predictor/protocol/tensor.ts";
 import { datatypes } from "../../../predictor/protocol/datatypes.ts";
-import type { Measured } from "./load.ts";
+import type { Sample } from "./samples.ts";
 import { announce, serverOptions } from "./server.ts";
-import { percentile } from "./stats.ts";
 import { workloadNamed } from "./workloads.ts";
 
 export type RawOptions = { readonly workload: string; readonly threads: number };
@@ -43,7 +42,7 @@ async function feedsOf(): Promise<Record<string, OrtTensor>> {
   return Object.fromEntries(tensors);
 }
 
-async function measure({ ms, callers }: RawOrder): Promise<Measured> {
+async function measure({ ms, callers }: RawOrder): Promise<Sample> {
   const ends: number[] = [];
   const before = process.cpuUsage();
   const started = performance.now();
@@ -52,16 +51,11 @@ async function measure({ ms, callers }: RawOrder): Promise<Measured> {
     ends.push(performance.now());
   }
   const { user, system } = process.cpuUsage(before);
-  const latencies = ends.map((end, index) => end - (ends[index - callers] ?? started));
-  const ascending = Float64Array.from(latencies).sort();
   return {
-    perSecond: (ends.length / ((ends.at(-1) ?? started) - started)) * 1000,
-    p50: percentile(ascending, 50),
-    p95: percentile(ascending, 95),
-    p99: percentile(ascending, 99),
-    requests: ends.length,
+    latencies: Float64Array.from(ends, (end, index) => end - (ends[index - callers] ?? started)),
     failures: 0,
-    cpuUs: (user + system) / ends.length,
+    elapsedMs: (ends.at(-1) ?? started) - started,
+    cpuMs: (user + system) / 1000,
   };
 }
 

@@ -3,7 +3,8 @@
  * alike, and the ratio of two is taken within each round.
  */
 import type { Contestant } from "./contestants.ts";
-import type { Measured } from "./load.ts";
+import { measuredOf } from "./samples.ts";
+import type { Measured, Sample } from "./samples.ts";
 import { summarize } from "./stats.ts";
 import type { Summary } from "./stats.ts";
 
@@ -21,21 +22,33 @@ export type Plan = {
   readonly rounds: number;
   /** How long a cell is measured in each round. */
   readonly ms: number;
+  /** In how many turns, between which the others have theirs: 1 when not given. */
+  readonly turns?: number;
 };
 
-/** Measures every contestant at every level, in alternating order. */
+/**
+ * Measures every contestant at every level, in alternating order. With several turns in a round, a
+ * cell's figures are those of its turns together: what the host does for ten seconds then hits all.
+ */
 export async function measureRounds(
   contestants: readonly Contestant[],
-  { model, levels, rounds, ms }: Plan,
+  { model, levels, rounds, ms, turns = 1 }: Plan,
 ): Promise<Cell[]> {
   for (const each of contestants) await each.measure(Math.max(...levels), ms / 2); // warms up
   const cells = new Map<string, Measured[]>();
   for (let round = 0; round < rounds; round++) {
-    const order = round % 2 === 0 ? contestants : contestants.toReversed();
     for (const connections of levels) {
-      for (const each of order) {
-        const key = JSON.stringify([each.name, connections]);
-        cells.set(key, [...(cells.get(key) ?? []), await each.measure(connections, ms)]);
+      const samples = contestants.map((): Sample[] => []);
+      for (let turn = 0; turn < turns; turn++) {
+        const order = [...contestants.entries()];
+        if ((round + turn) % 2 === 1) order.reverse();
+        for (const [index, each] of order) {
+          samples[index]?.push(await each.measure(connections, ms / turns));
+        }
+      }
+      for (const [index, { name }] of contestants.entries()) {
+        const key = JSON.stringify([name, connections]);
+        cells.set(key, [...(cells.get(key) ?? []), measuredOf(samples[index] ?? [])]);
       }
     }
     process.stderr.write(`${model}: round ${round + 1} of ${rounds}\n`);
