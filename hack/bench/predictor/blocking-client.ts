@@ -55,8 +55,7 @@ function hammerStandardInput({ requests, ms }: Order): Ran {
   });
   for (let at = 0, now = started; now < started + ms; at = (at + 1) % requests.length) {
     const sentAt = now;
-    writeAll(requests[at] ?? Buffer.alloc(0));
-    const ok = readAnswer(buffer);
+    const ok = ask(requests[at] ?? Buffer.alloc(0), buffer);
     if (ok !== true) failures++;
     if (ok === undefined) return tally(true);
     now = performance.now();
@@ -65,11 +64,17 @@ function hammerStandardInput({ requests, ms }: Order): Ran {
   return tally(false);
 }
 
-function writeAll(bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.byteLength;) at += writeSync(0, bytes, at);
+/** Whether the answer was a good one; nothing when the server dropped the connection. */
+function ask(request: Uint8Array, buffer: Buffer): boolean | undefined {
+  try {
+    for (let at = 0; at < request.byteLength;) at += writeSync(0, request, at);
+    return readAnswer(buffer);
+  } catch (error) {
+    if (error instanceof Error && "syscall" in error) return undefined;
+    throw error;
+  }
 }
 
-/** Whether the answer was a good one; nothing when the server dropped the connection. */
 function readAnswer(buffer: Buffer): boolean | undefined {
   let filled = 0;
   let head: ReturnType<typeof readHead>;
