@@ -61,6 +61,7 @@ describe("writeScratchImage", () => {
       User: "65532",
     });
     const layer = entries.get(manifest.Layers[0] ?? "")?.body ?? Buffer.alloc(0);
+    assert.deepEqual(manifest.Layers, [`${sha256(layer)}/layer.tar`]);
     assert.deepEqual(parsed.rootfs.diff_ids, [`sha256:${sha256(layer)}`]);
   });
 

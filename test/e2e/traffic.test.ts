@@ -160,7 +160,9 @@ describe("requests that go other ways", () => {
     assert.deepEqual(labels(answer), LABELS);
     assert.equal(answer.asked, "localhost:8085");
     // A pod that idled to its end may still be leaving beside the one that answered.
-    for (const { spec } of await w.pods(beside)) {
+    const pods = await w.pods(beside);
+    assert.notEqual(pods.length, 0);
+    for (const { spec } of pods) {
       const names = spec.containers.map(({ name }) => name).sort();
       assert.deepEqual(names, ["predictor", "queue-proxy", "transformer-container"]);
     }

@@ -1,8 +1,8 @@
 /**
  * The load of one connection: a process that waits for its answers in the kernel and does nothing
  * else. It runs on the CPUs that the server has, and what an event loop and its streams cost at
- * every wake-up would count as the server's: once a large model has emptied the caches, about as
- * much as the server's own part of a request.
+ * every wake-up would count as the server's: a third of a millisecond, once a large model has
+ * emptied the caches.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -10,6 +10,7 @@ import { readSync, writeSync } from "node:fs";
 import { connect } from "node:net";
 import { answerOrder, order, readHead } from "./client.ts";
 import type { Hammer, Tally } from "./client.ts";
+import { joined } from "./stats.ts";
 
 type Order = Pick<Hammer, "requests" | "ms">;
 type Ran = Tally & { readonly dropped: boolean };
@@ -23,7 +24,7 @@ export async function hammerAlone(hammer: Hammer): Promise<Tally> {
     left = last.dropped ? left - last.elapsedMs : 0;
   }
   return {
-    latencies: Float64Array.from(ran.flatMap(({ latencies }) => [...latencies])),
+    latencies: joined(ran.map(({ latencies }) => latencies)),
     failures: ran.reduce((sum, { failures }) => sum + failures, 0),
     elapsedMs: ran.reduce((sum, { elapsedMs }) => sum + elapsedMs, 0),
   };

@@ -35,10 +35,10 @@ export function served(name: string, server: RunningServer, workload: Workload):
     name,
     pid: server.pid,
     measure: async (connections, ms) => {
-      const measured = await applyLoad(server, { ...target, connections, ms });
-      if (!probed) return measured;
+      const sample = await applyLoad(server, { ...target, connections, ms });
+      if (!probed) return sample;
       const health = await healthUnder(server, { ...target, connections, ms: ms / 2 });
-      return { ...measured, ...health, failures: measured.failures + health.failures };
+      return { ...sample, ...health, failures: sample.failures + health.failures };
     },
     [Symbol.asyncDispose]: async () => server[Symbol.asyncDispose](),
   };
@@ -130,19 +130,20 @@ export async function raw(workload: Workload): Promise<Contestant> {
   await once(child, "message");
   const run = async (order: RawOrder): Promise<Sample> => {
     child.send(order);
-    const [measured] = await once(child, "message");
-    return measured as Sample;
+    const [sample] = await once(child, "message");
+    return sample as Sample;
   };
   return {
     name: "raw",
     pid: child.pid ?? 0,
     measure: async (connections, ms) => {
-      const measured = await run({ ms, callers: connections });
-      const path = `/after/${Math.ceil((connections * measured.elapsedMs) / measured.latencies.length)}`;
+      const sample = await run({ ms, callers: connections });
+      const afterMs = Math.ceil((connections * sample.elapsedMs) / sample.latencies.length);
+      const path = `/after/${afterMs}`;
       const load = { port: bare.port, path, bodies, headers, connections, ms: ms / 2 };
       const again = run({ ms: ms / 2, callers: connections });
       const [health] = await Promise.all([healthUnder(bare, load), again]);
-      return { ...measured, ...health, failures: measured.failures + health.failures };
+      return { ...sample, ...health, failures: sample.failures + health.failures };
     },
     [Symbol.asyncDispose]: async () => {
       child.kill("SIGKILL");

@@ -2,6 +2,7 @@
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { connect } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { answerOrder, order, readHead } from "./client.ts";
 import type { Hammer, Tally } from "./client.ts";
 
@@ -9,8 +10,9 @@ import type { Hammer, Tally } from "./client.ts";
 const probePauseMs = 20;
 
 type Order = Omit<Hammer, "nice"> & {
-  /** None: the requests are probes, each on its own connection, with a pause before the next. */
   readonly connections: number;
+  /** Each request on a connection of its own, with such a pause before the next one. */
+  readonly pauseMs?: number;
 };
 
 /** Requests back to back on so many connections. */
@@ -26,7 +28,8 @@ export async function probe({
   request,
   ...what
 }: Pick<Hammer, "port" | "ms"> & { readonly request: Uint8Array }): Promise<Tally> {
-  return order<Tally>(start(), { ...what, requests: [request], connections: 0 } satisfies Order);
+  const asked: Order = { ...what, requests: [request], connections: 1, pauseMs: probePauseMs };
+  return order<Tally>(start(), asked);
 }
 
 function start(): ChildProcess {
@@ -37,7 +40,7 @@ type Seen = { readonly latencies: number[]; failures: number };
 /** The bytes of the next request. */
 type Next = () => Uint8Array;
 
-async function run({ port, requests, ms, connections }: Order): Promise<Tally> {
+async function run({ port, requests, ms, connections, pauseMs }: Order): Promise<Tally> {
   const seen: Seen = { latencies: [], failures: 0 };
   const nextFrom = (first: number): Next => {
     let at = first;
@@ -45,17 +48,12 @@ async function run({ port, requests, ms, connections }: Order): Promise<Tally> {
   };
   const started = performance.now();
   const end = started + ms;
-  if (connections === 0) {
-    while (performance.now() < end) {
-      await hammerOnce(port, nextFrom(0), 0, seen);
-      const { promise, resolve } = Promise.withResolvers<void>();
-      setTimeout(resolve, probePauseMs);
-      await promise;
-    }
-  }
   const work = Array.from({ length: connections }, async (_, index) => {
     const next = nextFrom(Math.floor((index * requests.length) / connections));
-    while (performance.now() < end) await hammerOnce(port, next, end, seen);
+    while (performance.now() < end) {
+      await hammerOnce(port, next, pauseMs === undefined ? end : 0, seen);
+      if (pauseMs !== undefined) await delay(pauseMs);
+    }
   });
   await Promise.all(work);
   const elapsedMs = performance.now() - started;

@@ -1,5 +1,5 @@
 /** What was seen of a contestant, and its figures. */
-import { percentile } from "./stats.ts";
+import { joined, percentile } from "./stats.ts";
 
 /** What one stretch of load showed. */
 export type Sample = {
@@ -30,7 +30,7 @@ export type Measured = {
 
 /** The figures of stretches that count as one. */
 export function measuredOf(samples: readonly Sample[]): Measured {
-  const latencies = ascending(samples.map((sample) => sample.latencies));
+  const latencies = joined(samples.map((sample) => sample.latencies)).sort();
   const sum = (pick: (sample: Sample) => number): number =>
     samples.reduce((total, sample) => total + pick(sample), 0);
   const measured = {
@@ -42,11 +42,7 @@ export function measuredOf(samples: readonly Sample[]): Measured {
     failures: sum(({ failures }) => failures),
     cpuUs: (1000 * sum(({ cpuMs }) => cpuMs)) / latencies.length,
   };
-  const probes = ascending(samples.flatMap((sample) => sample.probes ?? []));
+  const probes = joined(samples.flatMap((sample) => sample.probes ?? [])).sort();
   if (probes.length === 0) return measured;
   return { ...measured, probeP99: percentile(probes, 99), probeMaxMs: probes.at(-1) ?? Number.NaN };
-}
-
-function ascending(parts: readonly Float64Array[]): Float64Array {
-  return Float64Array.from(parts.flatMap((part) => [...part])).sort();
 }

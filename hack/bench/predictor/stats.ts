@@ -6,6 +6,11 @@ export function percentile(ascending: ArrayLike<number>, percent: number): numbe
   return ascending[Math.max(0, index)] ?? Number.NaN;
 }
 
+/** The values of several arrays in one. */
+export function joined(parts: readonly Float64Array[]): Float64Array {
+  return Float64Array.from(parts.flatMap((part) => [...part]));
+}
+
 export type Summary = { readonly median: number; readonly min: number; readonly max: number };
 
 /** The middle of several rounds, and how far they lay apart. */
