@@ -2,13 +2,14 @@
 import { globSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Mocha from "mocha";
+import { inOneLine } from "./in-one-line.ts";
 import type { Tier } from "./tiers.ts";
 
 export interface Counts {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
-  /** A line for each failed test: its full title and the first line of its error. */
+  /** A line for each failed test: its full title and its error, all lines of it in this one. */
   readonly failures: readonly string[];
 }
 
@@ -48,7 +49,7 @@ async function run({ specs, timeoutMs, grep }: Asked, countsPath: string): Promi
     }, LINGER_MS).unref();
   });
   runner.on("fail", (test, error: Error) => {
-    failed.push(`${test.fullTitle()}: ${error.message.split("\n", 1)[0]}`);
+    failed.push(`${test.fullTitle()}: ${inOneLine(error.message)}`);
   });
 }
 
