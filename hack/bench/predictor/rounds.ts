@@ -8,6 +8,13 @@ import type { Measured, Sample } from "./samples.ts";
 import { summarize } from "./stats.ts";
 import type { Summary } from "./stats.ts";
 
+/**
+ * V8 compiles what a request goes through step by step, by how often it was called: with a model of
+ * 254 MB, whose runs empty the caches, the first 250 requests take half a millisecond more than the
+ * ones after 1,700 (docs/decisions/0018). What serves for longer than a minute is measured.
+ */
+const warmUpAnswers = 2000;
+
 export type Cell = {
   readonly model: string;
   readonly contestant: string;
@@ -34,7 +41,10 @@ export async function measureRounds(
   contestants: readonly Contestant[],
   { model, levels, rounds, ms, turns = 1 }: Plan,
 ): Promise<Cell[]> {
-  for (const each of contestants) await each.measure(Math.max(...levels), ms / 2); // warms up
+  for (const each of contestants) {
+    await warmUp(each, ms / 2);
+    await each.measure(Math.max(...levels), ms / 2);
+  }
   const cells = new Map<string, Measured[]>();
   for (let round = 0; round < rounds; round++) {
     for (const connections of levels) {
@@ -57,6 +67,14 @@ export async function measureRounds(
     const [contestant, connections] = JSON.parse(key) as [string, number];
     return { model, contestant, connections, rounds: measured };
   });
+}
+
+async function warmUp(contestant: Contestant, ms: number): Promise<void> {
+  for (let answers = 0; answers < warmUpAnswers;) {
+    const { latencies } = await contestant.measure(1, ms);
+    if (latencies.length === 0) throw new Error(`${contestant.name} answers nothing`);
+    answers += latencies.length;
+  }
 }
 
 /** A figure of a cell over its rounds. */
