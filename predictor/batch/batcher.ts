@@ -282,8 +282,7 @@ export class Batcher {
     }
     const queueMs = jobs.map((job) => startedAtMs - job.enqueuedAtMs);
     const rows = jobs.reduce((sum, job) => sum + job.rows, 0);
-    const length = jobs.reduce((longest, job) => Math.max(longest, job.length), 0);
-    if (length > 0) this.#cost.observe(rows * length, ms);
+    this.#learn(jobs, ms);
     const facts = { requests: jobs.length, rows };
     this.#options.observer.ran({ ...facts, runMs: ms, queueMs });
     const shared: RunFacts = { ...facts, startedAtMs, ms };
@@ -293,6 +292,15 @@ export class Batcher {
     });
     if (ms < longRunMs || jobs.length === 1) for (const settle of settles) settle();
     else this.#inTurns(settles);
+  }
+
+  #learn(jobs: readonly Job[], ms: number): void {
+    const rows = jobs.reduce((sum, job) => sum + job.rows, 0);
+    const length = jobs.reduce((longest, job) => Math.max(longest, job.length), 0);
+    if (length === 0) return;
+    const tokens = rows * length;
+    const padding = tokens - jobs.reduce((sum, job) => sum + job.rows * job.length, 0);
+    this.#cost.observe({ tokens, padding, requests: jobs.length, ms });
   }
 
   /**

@@ -13,8 +13,17 @@ const slower = 0.1;
 const outlier = 2;
 /** Runs of sizes closer than this say nothing of others. */
 const spreadMin = 4;
-/** One request in so many runs alone: small runs stay known while batches are large. */
+/** After so many padded runs without one of a single request, one runs alone. */
 const exploreEvery = 32;
+
+export type ObservedRun = {
+  /** Padding included. */
+  readonly tokens: number;
+  /** How many of them are padding. */
+  readonly padding: number;
+  readonly requests: number;
+  readonly ms: number;
+};
 
 /** The means of the runs of about one size. */
 type Mean = { tokens: number; ms: number };
@@ -26,10 +35,13 @@ export class RunCost {
    */
   readonly #means = new Map<number, Mean>();
   #runs = 0;
+  /** Runs with padding since the last one of a single request. */
+  #padded = 0;
 
-  /** A run of so many tokens, padding included, took so long. */
-  observe(tokens: number, ms: number): void {
+  observe({ tokens, padding, requests, ms }: ObservedRun): void {
     this.#runs++;
+    if (requests === 1) this.#padded = 0;
+    else if (padding > 0) this.#padded++;
     const size = Math.floor(Math.log2(tokens));
     const mean = this.#means.get(size);
     if (mean === undefined) {
@@ -54,9 +66,13 @@ export class RunCost {
     return Math.max(0, fit.run / fit.token);
   }
 
-  /** Whether the next request had better run alone, to show what that costs by now. */
+  /**
+   * Whether the next request had better run alone, to show what that costs by now: small runs stay
+   * known while batches are large. The others in the queue wait for it; so not where nothing is
+   * padded, and no price of padding asked for, nor where requests run alone anyway.
+   */
   get explores(): boolean {
-    return this.#runs >= runsMin && this.#runs % exploreEvery === 0;
+    return this.#runs >= runsMin && this.#padded >= exploreEvery;
   }
 
   /**

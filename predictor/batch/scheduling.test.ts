@@ -157,4 +157,30 @@ describe("the batcher of a token model", () => {
     assert.deepEqual(port.rows, [1, 2, 1]);
     await Promise.all(results);
   });
+
+  for (const { lengths, lone, why } of [
+    { lengths: [5, 3, 8], lone: 1, why: "where it pads, runs one alone now and then" },
+    {
+      lengths: [5, 5, 5],
+      lone: 0,
+      why: "of equal lengths, lets nobody wait for one that explores",
+    },
+  ]) {
+    it(why, async () => {
+      const started = start(wishes);
+      const { port, batcher } = started;
+      await learn(started, () => 20);
+      const results = [askFor(batcher, 5)];
+      for (let run = 0; run < 40; run++) {
+        results.push(...lengths.map(async (length) => askFor(batcher, length)));
+        await port.echo();
+      }
+      const [first, ...rows] = port.rows;
+      assert.equal(first, 1);
+      assert.equal(rows.filter((each) => each === 1).length, lone, rows.join(" "));
+      while (batcher.depth > 0) await port.echo();
+      await port.echo();
+      await Promise.all(results);
+    });
+  }
 });

@@ -4,7 +4,7 @@ import { mkdir, symlink } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import { after, before } from "mocha";
 import { ROOT } from "../../hack/chart/generate.ts";
-import { callKube, expectKube } from "../../hack/cluster/kube-request.ts";
+import { expectKube } from "../../hack/cluster/kube-request.ts";
 import { waitFor } from "../../hack/cluster/wait.ts";
 import { ensureBinary } from "../../hack/go/build.ts";
 import { runCommand } from "../../hack/go/command.ts";
@@ -18,8 +18,8 @@ export interface TestCluster {
   readonly shell: (lines: string) => Promise<string>;
   /** Waits until InferenceServices are served: a moment after their definition is there. */
   readonly untilServed: () => Promise<void>;
-  /** Waits until there is nothing at the path any more. */
-  readonly untilGone: (path: string) => Promise<void>;
+  /** Waits until none of our kinds is defined any more: each goes when its objects are gone. */
+  readonly untilDefinitionsAreGone: () => Promise<void>;
   /** GET of an object that must exist. */
   readonly get: <T>(path: string) => Promise<T>;
   readonly createNamespace: (
@@ -27,6 +27,13 @@ export interface TestCluster {
     labels?: Readonly<Record<string, string>>,
   ) => Promise<void>;
   readonly stop: () => Promise<void>;
+}
+
+const GROUP = "pilotlight.dev";
+const DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
+interface Definitions {
+  readonly items: readonly { readonly spec: { readonly group: string } }[];
 }
 
 /** For what a definition, a deletion or the controller takes. */
@@ -74,10 +81,12 @@ export async function startTestCluster(options: ApiserverOptions = {}): Promise<
     untilServed: async () => {
       await waitFor("the kind is served", () => runKubectl(["get", "isvc"]), TIMEOUT);
     },
-    untilGone: async (path) => {
-      const gone = async (): Promise<true | undefined> =>
-        (await callKube(endpoint, { path })).status === 404 ? true : undefined;
-      await waitFor(`${path} is gone`, gone, TIMEOUT);
+    untilDefinitionsAreGone: async () => {
+      const gone = async (): Promise<true | undefined> => {
+        const list = JSON.parse(await expectKube(endpoint, { path: DEFINITIONS })) as Definitions;
+        return list.items.some(({ spec }) => spec.group === GROUP) ? undefined : true;
+      };
+      await waitFor("our definitions are gone", gone, TIMEOUT);
     },
     helm: async (...args) => (await runCommand(helm, args, { env })).stdout,
     shell: async (lines) => (await runCommand("sh", ["-ec", lines], { cwd: ROOT, env })).stdout,

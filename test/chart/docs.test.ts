@@ -7,7 +7,9 @@ import { useTestCluster } from "./cluster.ts";
 
 const REGISTRY = "registry.example.com";
 const CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-const OURS = `${CRDS}/inferenceservices.pilotlight.dev`;
+const OURS = ["inferenceservices", "servingruntimes", "clusterservingruntimes"].map(
+  (plural) => `${CRDS}/${plural}.pilotlight.dev`,
+);
 const KSERVES = `${CRDS}/inferenceservices.serving.kserve.io`;
 const INSTALL = "helm install pilotlight charts/pilotlight --namespace";
 const DEPLOYMENTS = "/apis/apps/v1/namespaces";
@@ -68,14 +70,14 @@ describe("docs/install.md", function () {
   it("uninstalls, and what is served stays", async () => {
     await createInferenceService();
     await cluster().shell(block("install.md", "helm uninstall"));
-    assert.ok(await isThere(OURS));
+    for (const path of OURS) assert.ok(await isThere(path), path);
     assert.match(await cluster().kubectl(["get", "isvc", "-o", "name"]), /iris/);
   });
 
   it("installs over what stayed, and removes all of it", async () => {
     await install();
     await cluster().shell(block("install.md", "kubectl delete isvc --all"));
-    await cluster().untilGone(OURS);
+    await cluster().untilDefinitionsAreGone();
   });
 
   it("installs with kubectl, and kubectl deletes what is served as well", async () => {
@@ -83,7 +85,7 @@ describe("docs/install.md", function () {
     assert.ok((await image("pilotlight-system")).startsWith(`${REGISTRY}/`));
     await createInferenceService();
     await cluster().shell("kubectl delete --wait=false -f dist/install.yaml");
-    await cluster().untilGone(OURS);
+    await cluster().untilDefinitionsAreGone();
   });
 
   it("installs for some namespaces only, which exist: no ClusterRole but those for people", async () => {

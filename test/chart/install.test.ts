@@ -10,8 +10,6 @@ import { useTestCluster } from "./cluster.ts";
 import { parseManifests, podTemplate, type Manifest } from "./objects.ts";
 
 const CHART_PATH = join(ROOT, CHART);
-const CRD =
-  "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/inferenceservices.pilotlight.dev";
 const MODEL = { modelFormat: { name: "onnx" }, storageUri: "s3://models/iris" };
 
 interface Stored {
@@ -63,7 +61,7 @@ describe("charts/pilotlight on a real API server", function () {
 
     after(async () => {
       await cluster().kubectl(["delete", "--wait=false", "-f", "-"], text);
-      await cluster().untilGone(CRD);
+      await cluster().untilDefinitionsAreGone();
     });
 
     it("changes nothing when it is applied again", async () => {
