@@ -80,7 +80,7 @@ describe("docs/tasks.md", () => {
     return Object.fromEntries(outputs.map((output) => [output.name, output]));
   };
 
-  it("has four ways to ask", () => assert.equal(commands.length, 4));
+  it("has four ways to ask, and two for text that grows", () => assert.equal(commands.length, 6));
   it("asks in v1", async () => {
     const { predictions } = (await ask(0)) as { predictions: unknown[] };
     assert.equal(predictions.length, 1);
@@ -108,6 +108,38 @@ describe("docs/tasks.md", () => {
     );
   });
 });
+
+describe("docs/tasks.md on text that grows", () => {
+  const [whole = "", stream = ""] = blocksOf("docs/tasks.md", "sh").slice(4);
+  let predictor: TestPredictor;
+  before(async () => {
+    const STORAGE_URI = join(fixtures, "text-generation");
+    predictor = await TestPredictor.serving({ STORAGE_URI, MODEL_NAME: "m" });
+  });
+  after(async () => predictor[Symbol.asyncDispose]());
+
+  it("asks for all of it", async () => {
+    const { text_output: text, ...others } = (await run(whole, { URL: predictor.url })) as Piece;
+    assert.deepEqual(others, { model_name: "m", model_version: "1" });
+    assert(text.length > 0);
+  });
+
+  it("asks for it as it comes", async () => {
+    const env = { ...process.env, URL: predictor.url };
+    const { stdout } = await runCommand("sh", ["-c", stream], { env });
+    const events = stdout.split("\n\n");
+    assert.equal(events.pop(), "");
+    assert(events.length > 1, stdout);
+    for (const event of events) {
+      assert.match(event, /^data: /);
+      const { text_output: text, ...others } = JSON.parse(event.slice(6)) as Piece;
+      assert.deepEqual(others, { id: "1", model_name: "m", model_version: "1" });
+      assert.equal(typeof text, "string");
+    }
+  });
+});
+
+type Piece = { readonly text_output: string };
 
 describe("docs/models.md", () => {
   it("has a manifest of a repository, which is served as it says", async function () {

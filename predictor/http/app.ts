@@ -15,7 +15,7 @@ import { addStatisticsRoutes } from "./routes/statistics.ts";
 type Family = (serve: Serve, options: AppOptions) => void;
 
 /** In this order: the first route that matches answers. */
-const families: readonly Family[] = [
+export const families: readonly Family[] = [
   addInferenceRoutes,
   addGenerateRoutes,
   addHealthRoutes,

@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "mocha";
-import { curlOf, exampleOf, fieldOf, pictureTensor, pythonOf, tableOf, tensorOf } from "./form.ts";
+import {
+  curlOf,
+  exampleOf,
+  fieldOf,
+  pictureTensor,
+  pythonOf,
+  tableOf,
+  tensorOf,
+  titleOf,
+} from "./form.ts";
 import type { Spec } from "./form.ts";
 
 const spec = (datatype: string, shape: number[]): Spec => ({ name: "x", datatype, shape });
@@ -120,4 +129,15 @@ describe("the page's form", () => {
     );
     assert.match(pythonOf("http://h", "m", "x".repeat(3000)), /open\("request.json", "rb"\)/);
   });
+});
+
+describe("the title of the page", () => {
+  for (const [models, title] of [
+    [[], "Pilotlight"],
+    [["iris"], "iris"],
+    [["a", "b", "c"], "a, b, c"],
+    [["a", "b", "c", "d"], "4 models"],
+  ] as const) {
+    it(`is ${title} for ${models.length} models`, () => assert.equal(titleOf(models), title));
+  }
 });

@@ -221,3 +221,12 @@ function cellOf(value: unknown): string {
   if (typeof value !== "number" || Number.isInteger(value)) return String(value);
   return Number(value.toPrecision(6)).toString();
 }
+
+/** More names than this make no title. */
+const titleNamesMax = 3;
+
+/** What a service of these models is called. */
+export function titleOf(models: readonly string[]): string {
+  if (models.length === 0) return "Pilotlight";
+  return models.length > titleNamesMax ? `${models.length} models` : models.join(", ");
+}

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { after, before, describe, it } from "mocha";
 import { irisPath, TestPredictor } from "../testing/test-predictor.ts";
+import { families } from "../http/app.ts";
+import type { AppOptions } from "../http/routes/route.ts";
 import { exampleRequest, openApi } from "./openapi.ts";
 import type { TensorSpec } from "./tensor.ts";
 
@@ -71,9 +73,25 @@ describe("GET /openapi.json", () => {
   it("lists only paths that are served", async () => {
     const { json } = await predictor.get("/openapi.json");
     for (const path of Object.keys((json as Document).paths)) {
-      const { status } = await predictor.get(path.replace("{model}", "iris"));
+      const real = path.replace("{model}", "iris").replace("{version}", "1");
+      const { status } = await predictor.get(real);
       assert.notEqual(status, 404, path);
     }
+  });
+
+  it("lists every path that is served, but the page's and KServe's explanations", async () => {
+    const { json } = await predictor.get("/openapi.json");
+    const listed = new Set(Object.keys((json as Document).paths));
+    const routes: (string | RegExp)[] = [];
+    for (const add of families) {
+      add((path) => routes.push(path), { version: "1.2.3" } as AppOptions);
+    }
+    const served = routes.map((route) => String(route).replaceAll(/:(\w+)/g, "{$1}"));
+    const missing = served.filter((path) => !listed.has(path));
+    assert.deepEqual(missing.filter((path) => path.startsWith("/^")).length, 2, "predict, explain");
+    const others = missing.filter((path) => !path.startsWith("/^"));
+    assert.deepEqual(others, ["/docs", "/docs/page.js", "/docs/page.css", "/openapi.json"]);
+    assert(listed.has("/v1/models/{model}:predict"));
   });
 
   it("leaves the root to tools as it was, and gives browsers the page", async () => {

@@ -24,21 +24,55 @@ export function openApi(version: string, models: readonly DescribedModel[]): Jso
       "/v2/health/live": { get: probe("live", "The process answers") },
       "/v2/health/ready": { get: probe("ready", "Requests are served") },
       "/v2": { get: plain("server", "Metadata of the server", "serverMetadata") },
-      "/v1/models": { get: plain("models", "Names of the models", "models") },
-      "/v2/models/{model}": {
+      "/v2/models": { get: plain("models", "Names of the models", "models") },
+      "/v2/models/stats": { get: plain("models", "Statistics of all loaded models", "statistics") },
+      ...ofAnyVersion("", "model", (id) => ({ get: plain("models", "Metadata of a model", id) })),
+      ...ofAnyVersion("/ready", "ready", (id) => ({
+        get: plain("models", "Whether a model is served", id),
+      })),
+      ...ofAnyVersion("/config", "config", (id) => ({
+        get: plain("models", "How a model is served, as Triton's clients read it", id),
+      })),
+      ...ofAnyVersion("/stats", "stats", (id) => ({
+        get: plain("models", "Statistics of a model", id),
+      })),
+      ...ofAnyVersion("/infer", "infer", (id) => ({ post: infer(id) })),
+      ...ofAnyVersion("/generate", "generate", (id) => ({ post: generate(id, wholeText) })),
+      ...ofAnyVersion("/generate_stream", "generateStream", (id) => ({
+        post: generate(id, textAsItComes),
+      })),
+      "/v1/models": { get: plain("models", "Names of the models, as KServe v1", "modelsV1") },
+      "/v1/models/{model}": {
         parameters: [modelParameter],
-        get: plain("models", "Metadata of a model", "modelMetadata"),
+        get: plain("models", "Whether a model is served, as KServe v1", "modelV1"),
       },
-      "/v2/models/{model}/infer": { parameters: [modelParameter], post: infer("infer") },
       "/v1/models/{model}:predict": { parameters: [modelParameter], post: predict("predict") },
       ...Object.fromEntries(models.flatMap(pathsOf)),
+      "/": { post: event() },
       "/metrics": { get: text("server", "Prometheus metrics", "metrics") },
     },
     components: { schemas: { Error: errorSchema, Tensor: anyTensor("data") }, responses: faults },
   };
 }
 
-const modelParameter = { name: "model", in: "path", required: true, schema: { type: "string" } };
+const pathParameter = (name: string): Json => ({
+  name,
+  in: "path",
+  required: true,
+  schema: { type: "string" },
+});
+const modelParameter = pathParameter("model");
+
+/** A path of models, and the same of one of their versions. */
+function ofAnyVersion(end: string, operationId: string, item: (operationId: string) => Json): Json {
+  return {
+    [`/v2/models/{model}${end}`]: { parameters: [modelParameter], ...item(operationId) },
+    [`/v2/models/{model}/versions/{version}${end}`]: {
+      parameters: [modelParameter, pathParameter("version")],
+      ...item(`${operationId}OfVersion`),
+    },
+  };
+}
 
 const errorSchema = {
   type: "object",
@@ -72,13 +106,13 @@ const faultStatuses = {
   "504": "Deadline",
 };
 
-function answers(description: string, schema: Json): Json {
+function answers(description: string, schema: Json, type = "application/json"): Json {
   const references = Object.entries(faultStatuses).map(([status, name]) => [
     status,
     { $ref: `#/components/responses/${name}` },
   ]);
   return {
-    "200": { description, content: { "application/json": { schema } } },
+    "200": { description, content: { [type]: { schema } } },
     ...(Object.fromEntries(references) as Json),
   };
 }
@@ -157,21 +191,83 @@ function infer(operationId: string, model?: DescribedModel): Json {
   };
 }
 
-function predict(operationId: string): Json {
+const generatedText = {
+  type: "object",
+  required: ["model_name", "model_version", "text_output"],
+  properties: {
+    id: { type: "string" },
+    model_name: { type: "string" },
+    model_version: { type: "string" },
+    text_output: { type: "string" },
+  },
+};
+
+type GeneratedAs = { readonly summary: string; readonly type: string; readonly schema: Json };
+const wholeText: GeneratedAs = {
+  summary: "Triton's generate extension: text in, text out, of a model whose task makes text",
+  type: "application/json",
+  schema: generatedText,
+};
+const textAsItComes: GeneratedAs = {
+  summary: "The same, piece by piece as server-sent events; the data of each is an answer",
+  type: "text/event-stream",
+  schema: { type: "string" },
+};
+
+function generate(operationId: string, { summary, type, schema: answer }: GeneratedAs): Json {
   const schema = {
     type: "object",
-    required: ["instances"],
-    properties: { instances: { type: "array", description: "A row for each prediction" } },
+    required: ["text_input"],
+    properties: {
+      id: { type: "string", description: "Comes back with the answer" },
+      text_input: { type: "string" },
+      stream: { type: "boolean" },
+      parameters: {
+        type: "object",
+        description: "Of the generation, for instance max_tokens, temperature, seed, stop",
+      },
+    },
   };
   return {
     tags: ["inference"],
     operationId,
-    summary: "KServe v1: instances in, predictions out",
+    summary,
     requestBody: { required: true, content: { "application/json": { schema } } },
-    responses: answers("A prediction for each instance", {
+    responses: answers("The text", answer, type),
+  };
+}
+
+function event(): Json {
+  const type = "application/cloudevents+json";
+  const schema = { type: "object", required: ["specversion", "id", "source", "type"] };
+  return {
+    tags: ["inference"],
+    operationId: "event",
+    summary: "A CloudEvent with an inference request in, one with the answer out",
+    description: "Structured as here, or binary: attributes as ce- headers, the request as body",
+    requestBody: { required: true, content: { [type]: { schema } } },
+    responses: answers("The event of the answer", schema, type),
+  };
+}
+
+function predict(operationId: string): Json {
+  const schema = {
+    type: "object",
+    properties: {
+      instances: { type: "array", description: "A row for each prediction" },
+      inputs: { description: "The same by columns: an array, or one for each input by its name" },
+    },
+    oneOf: [{ required: ["instances"] }, { required: ["inputs"] }],
+  };
+  return {
+    tags: ["inference"],
+    operationId,
+    summary: "KServe v1: instances or inputs in, predictions out",
+    requestBody: { required: true, content: { "application/json": { schema } } },
+    responses: answers("A prediction for each instance, or the outputs by columns", {
       type: "object",
-      required: ["predictions"],
-      properties: { predictions: { type: "array" } },
+      properties: { predictions: { type: "array" }, outputs: {} },
+      oneOf: [{ required: ["predictions"] }, { required: ["outputs"] }],
     }),
   };
 }

