@@ -16,7 +16,7 @@ import { outputOf } from "./text/graph.ts";
 const decoding = new Gate(1);
 
 export function imageClassification(folder: TaskFolder): Task {
-  const input = folder.graphs.model?.inputs[0]?.name ?? "pixel_values";
+  const input = folder.graphs.model?.inputs[0] ?? { name: "pixel_values", datatype: "FP32" };
   return {
     answer: async ({ image }, given, context) => {
       const parameters = new Parameters(given);

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.float16" />
 /** From pixels to the model's input, by preprocessor_config.json. */
 import { isObject } from "../../protocol/json.ts";
 import type { JsonObject } from "../../protocol/json.ts";
@@ -14,9 +15,14 @@ const bilinear = 2;
 
 /**
  * A picture as pixel_values [1, 3, height, width]: resized, cropped, rescaled, normalised as far as
- * the configuration asks for each. Throws for settings of processors that work otherwise.
+ * the configuration asks for each, in FP32 or what the input takes: FP16 of a graph in half
+ * precision. Throws for settings of processors that work otherwise.
  */
-export function preparePicture(picture: Picture, config: JsonObject, name: string): Tensor {
+export function preparePicture(
+  picture: Picture,
+  config: JsonObject,
+  { name, datatype }: Pick<Tensor, "name" | "datatype">,
+): Tensor {
   const resized = asked(config, "do_resize", true) ? resizeBy(picture, config) : picture;
   const crop = asked(config, "do_center_crop", false) ? sizeOf(config["crop_size"]) : undefined;
   const cropped = crop === undefined ? resized : centerCrop(resized, crop);
@@ -42,7 +48,13 @@ export function preparePicture(picture: Picture, config: JsonObject, name: strin
     }
   }
   const shape = [1, 3, height, width];
-  return { name, datatype: "FP32", shape, data: new Uint8Array(values.buffer) };
+  const elements = datatype === "FP16" ? Float16Array.from(values) : values;
+  return {
+    name,
+    datatype: datatype === "FP16" ? "FP16" : "FP32",
+    shape,
+    data: new Uint8Array(elements.buffer),
+  };
 }
 
 function asked(config: JsonObject, name: string, fallback: boolean): boolean {
