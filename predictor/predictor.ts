@@ -77,6 +77,11 @@ class Predictor {
   #metrics: Metrics | undefined;
   #observation: Observation | undefined;
   #modelMetrics: ModelMetrics | undefined;
+  /** Metrics are there later than executors, which start first of all. */
+  readonly #told: Pick<ModelMetrics, "restarted" | "placed"> = {
+    restarted: () => this.#modelMetrics?.restarted(),
+    placed: (provider) => this.#modelMetrics?.placed(provider),
+  };
 
   constructor(config: Config, entry: ChildEntry) {
     this.#config = config;
@@ -123,8 +128,7 @@ class Predictor {
     };
     // First of all: the child takes longest; it loads onnxruntime while the rest happens here.
     if (config.repository === undefined) {
-      const restarted = (): void => this.#modelMetrics?.restarted();
-      this.#executors = ServedVersion.prepare(this.#versions, restarted);
+      this.#executors = ServedVersion.prepare(this.#versions, this.#told);
     }
     this.#server = new HttpServer({
       service: this.#service,
@@ -231,8 +235,7 @@ class Predictor {
       signal,
       resolve: async () => resolveModel(storage, environment, signal),
       open: async (model) => {
-        const restarted = (): void => this.#modelMetrics?.restarted();
-        return this.#open(ServedVersion.prepare(this.#versions, restarted), model);
+        return this.#open(ServedVersion.prepare(this.#versions, this.#told), model);
       },
       swap: (served) => {
         this.#server.forget(served.name);

@@ -122,14 +122,21 @@ export class ServedVersion {
   }
 
   /** Starts the executors, which wait for a model: to be called before the model is there. */
-  static prepare(options: VersionOptions, restarted: () => void): Executors {
+  static prepare(
+    options: VersionOptions,
+    { restarted, placed }: Pick<ModelMetrics, "restarted" | "placed">,
+  ): Executors {
     const { entry, executors = 1, threads, loadTimeoutMs, clock, onRestart } = options;
     const { spinning = false } = options;
     const observe = (reason: string): void => {
       restarted();
       onRestart(reason);
     };
-    const observer = { respawned: observe, respawnFailed: observe };
+    const moved = ({ provider, notes }: LoadedModel): void => {
+      placed(provider);
+      onRestart(`the model runs on ${provider} now: ${notes.join("; ")}`);
+    };
+    const observer = { respawned: observe, respawnFailed: observe, moved };
     return new Executors(executors, {
       entry,
       threads,

@@ -20,6 +20,7 @@ import { systemClock } from "../batch/port.ts";
 import { datatypeOf, datatypes } from "../protocol/datatypes.ts";
 import { packStrings } from "../protocol/tensor.ts";
 import type { Tensor } from "../protocol/tensor.ts";
+import type { LoadedModel } from "./messages.ts";
 import { backoffMs, LoadFailed, Supervisor } from "./supervisor.ts";
 
 const entry = {
@@ -34,13 +35,14 @@ before(async () => (folder = await mkdtemp(join(tmpdir(), "pilotlight-executor-"
 after(async () => rm(folder, { recursive: true }));
 afterEach(async () => Promise.all(open.splice(0).map(async (each) => each.close())));
 
-function start(restarts: string[] = [], loadTimeoutMs = 20_000): Supervisor {
+function start(restarts: string[] = [], loadTimeoutMs = 20_000, by = entry): Supervisor {
   const observer = {
     respawned: (reason: string) => void restarts.push(reason),
     respawnFailed: (reason: string) => void restarts.push(reason),
+    moved: ({ provider }: LoadedModel) => void restarts.push(`moved to ${provider}`),
   };
   const clock = systemClock;
-  const supervisor = new Supervisor({ entry, threads: 1, loadTimeoutMs, clock, observer });
+  const supervisor = new Supervisor({ entry: by, threads: 1, loadTimeoutMs, clock, observer });
   open.push(supervisor);
   return supervisor;
 }
@@ -114,6 +116,38 @@ describe("the executor", () => {
     await ready;
     assert.equal((await supervisor.run([trips(3n)], ["count"])).kind, "done");
     assert.deepEqual(restarts, ["the executor process was ended by SIGKILL"]);
+  });
+
+  it("says so when it comes back on another execution provider", async () => {
+    // No machine of the tests has a GPU that could go: a process that only says where it loaded.
+    const script = join(folder, "moving.ts");
+    const wire = new URL("blocking-wire.ts", import.meta.url).href;
+    const mark = join(folder, "was-started");
+    await writeFile(
+      script,
+      `import { existsSync, writeFileSync } from "node:fs";
+      import { BlockingWire } from ${JSON.stringify(wire)};
+      const mark = ${JSON.stringify(mark)};
+      const provider = existsSync(mark) ? "cpu" : "cuda";
+      writeFileSync(mark, "");
+      const wire = new BlockingWire(3);
+      for (let frame = wire.read(); frame !== undefined; frame = wire.read()) {
+        const { id } = frame.message;
+        const signature = { inputs: [], outputs: [] };
+        const model = { signature, batchable: false, provider, loadMs: 1, notes: [] };
+        wire.write({ message: { type: "loaded", id, model }, tensors: [] });
+      }`,
+    );
+    const restarts: string[] = [];
+    const supervisor = start(restarts, 20_000, { command: process.execPath, args: [script] });
+    assert.equal((await supervisor.load(iris)).provider, "cuda");
+    for (const expected of [["moved to cpu"], []]) {
+      restarts.length = 0;
+      const ready = becomesReady(supervisor);
+      supervisor.replace();
+      await ready;
+      assert.deepEqual(restarts, ["the executor process was ended by SIGKILL", ...expected]);
+    }
   });
 
   it("comes back after a crash in the middle of a run, and after one at rest", async () => {

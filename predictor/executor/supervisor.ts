@@ -23,6 +23,8 @@ export type SupervisorOptions = {
 export type SupervisorObserver = {
   respawned(reason: string): void;
   respawnFailed(reason: string): void;
+  /** The process that came instead runs the model on another execution provider. */
+  moved(model: LoadedModel): void;
 };
 
 /** The model can't be loaded; the message is onnxruntime's. */
@@ -48,6 +50,7 @@ export class Supervisor implements RunPort {
   #closed = false;
   #warmUp = true;
   #fruitless = 0;
+  #provider: string | undefined;
   #listener: () => void = () => {};
 
   /** Starts the process at once: onnxruntime loads while the model is still on its way. */
@@ -77,6 +80,7 @@ export class Supervisor implements RunPort {
   async load(path: string): Promise<LoadedModel> {
     this.#path = path;
     const model = await this.#loadInto(path);
+    this.#provider = model.provider;
     this.#serve();
     return model;
   }
@@ -167,7 +171,11 @@ export class Supervisor implements RunPort {
       if (this.#closed) return;
       this.#process = new ExecutorProcess(this.#options.entry);
       this.#loadInto(path).then(
-        () => this.#serve(),
+        (model) => {
+          if (model.provider !== this.#provider) this.#options.observer.moved(model);
+          this.#provider = model.provider;
+          this.#serve();
+        },
         (error: unknown) => {
           this.#process.kill();
           this.#options.observer.respawnFailed(messageOf(error));

@@ -32,7 +32,7 @@ export async function openModel(
     const found = versions.find((each) => each.version === version);
     if (found === undefined) throw new Error(`version ${version} is not in the repository`);
     const of = metricsOf(version);
-    const other = ServedVersion.prepare(options, of.restarted);
+    const other = ServedVersion.prepare(options, of);
     return ServedVersion.load(other, { ...found, metrics: of }, options);
   };
   return new ServedModel({

@@ -202,6 +202,7 @@ function modelMetricsIn(registry: Registry): Metrics["forModel"] {
     all.explain.labels(ofName);
     const restarts = all.restarts.labels(of);
     const waiting = all.pending.labels(of);
+    let placedOn: string | undefined;
     return {
       succeeded: ({ decodeMs, predictMs, encodeMs }) => {
         statistics.succeeded({ decodeMs, predictMs, encodeMs });
@@ -222,7 +223,11 @@ function modelMetricsIn(registry: Registry): Metrics["forModel"] {
       statistics: () => statistics.snapshot(),
       pending: (requests) => waiting.set(requests),
       restarted: () => restarts.add(1),
-      placed: (provider) => all.provider.set({ ...of, provider }, 1),
+      placed: (provider) => {
+        if (placedOn !== undefined) all.provider.set({ ...of, provider: placedOn }, 0);
+        all.provider.set({ ...of, provider }, 1);
+        placedOn = provider;
+      },
       ran: ({ requests, rows, runMs, queueMs }) => {
         statistics.ran({ rows, runMs, queueMs });
         rowCount.add(rows);

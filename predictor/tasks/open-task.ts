@@ -31,7 +31,7 @@ export async function openTask(of: TaskOf): Promise<ServedTask | undefined> {
       },
       openGraph: async (graph) => {
         if (options.presence !== undefined) return options.presence.openGraph(graph);
-        const executor = ServedVersion.prepare(options, metrics.restarted);
+        const executor = ServedVersion.prepare(options, metrics);
         const parts = { version: version.version, path: graph, metrics };
         return ServedVersion.load(executor, parts, plain);
       },

@@ -37,7 +37,7 @@ const entry = {
 };
 
 async function inChild({ path, threads }: SpikeOptions): Promise<Placed> {
-  const observer = { respawned: () => {}, respawnFailed: () => {} };
+  const observer = { respawned: () => {}, respawnFailed: () => {}, moved: () => {} };
   const clock = systemClock;
   const executor = new Executors(1, { entry, threads, loadTimeoutMs: 60_000, clock, observer });
   const { signature } = await executor.load(path);
