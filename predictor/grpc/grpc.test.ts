@@ -9,17 +9,11 @@ import { after, before, describe, it } from "mocha";
 import { countingModel, everyTypeModel } from "../../hack/models/fixtures.ts";
 import { packStrings } from "../protocol/tensor.ts";
 import { irisPath, TestPredictor } from "../testing/test-predictor.ts";
-import { GrpcTestClient } from "./testing/client.ts";
+import { GrpcTestClient, grpcPort } from "./testing/client.ts";
 
 const token = "let-me-in";
 let iris: TestPredictor;
 let client: GrpcTestClient;
-
-async function grpcPort(predictor: TestPredictor): Promise<number> {
-  await predictor.logged("gRPC listening");
-  const ports = predictor.log.map((line) => (line as { grpcPort?: number }).grpcPort);
-  return ports.find((port) => port !== undefined) ?? 0;
-}
 
 before(async () => {
   iris = await TestPredictor.serving({

@@ -10,7 +10,7 @@ import { makeFolder } from "../storage/testing/folder.ts";
 import type { TestFolder } from "../storage/testing/folder.ts";
 import { fixtures } from "../tasks/testing/local-task.ts";
 import { irisPath, TestPredictor } from "../testing/test-predictor.ts";
-import { GrpcTestClient } from "./testing/client.ts";
+import { GrpcTestClient, grpcPort } from "./testing/client.ts";
 
 /** A flower's number becomes its features, a class its name; and what `odd` asks for goes wrong. */
 const handler = `
@@ -50,12 +50,6 @@ const handler = `
 let folder: TestFolder;
 let predictor: TestPredictor;
 let client: GrpcTestClient;
-
-async function grpcPort(of: TestPredictor): Promise<number> {
-  await of.logged("gRPC listening");
-  const ports = of.log.map((line) => (line as { grpcPort?: number }).grpcPort);
-  return ports.find((port) => port !== undefined) ?? 0;
-}
 
 before(async () => {
   folder = await makeFolder();

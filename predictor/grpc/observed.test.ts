@@ -8,7 +8,7 @@ import { methods } from "../protocol/grpc-messages.ts";
 import { listOf, textOf } from "../protocol/grpc-infer.ts";
 import { decodeMessage } from "../protocol/protobuf.ts";
 import { irisPath, TestPredictor } from "../testing/test-predictor.ts";
-import { GrpcTestClient } from "./testing/client.ts";
+import { GrpcTestClient, grpcPort } from "./testing/client.ts";
 
 const input = { name: "input", datatype: "FP32", shape: [1, 4] };
 const flower = {
@@ -41,9 +41,7 @@ describe("gRPC that is looked at", () => {
       LOGGER_METADATA_HEADERS: "x-user",
       LOG_REQUESTS: "true",
     });
-    await predictor.logged("gRPC listening");
-    const ports = predictor.log.map((line) => (line as { grpcPort?: number }).grpcPort);
-    using client = new GrpcTestClient(ports.find((port) => port !== undefined) ?? 0);
+    using client = new GrpcTestClient(await grpcPort(predictor));
     assert.equal((await client.call("ModelInfer", flower, { headers: headers("1") })).code, 0);
     assert.equal((await client.call("ModelInfer", nothing, { headers: headers("2") })).code, 3);
     assert.equal((await client.call("ModelInfer", flower)).code, 0);

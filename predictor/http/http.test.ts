@@ -85,6 +85,13 @@ describe("GET", () => {
       assert(metrics.includes(`\n${line}`), line);
     }
   });
+  it("changes no repository without an administrator's port", async () => {
+    for (const path of ["index", "models/iris/load", "models/iris/unload"]) {
+      const { status, json } = await iris.post(`/v2/repository/${path}`, "{}");
+      assert.deepEqual([status, json], [404, { error: "there is nothing at this path" }], path);
+    }
+    assert.equal((await iris.get("/v2/models/iris/ready")).status, 200);
+  });
   it("never says who serves it, nor an etag", async () => {
     const { headers } = await iris.get("/v2");
     assert.deepEqual([headers.get("x-powered-by"), headers.get("etag")], [null, null]);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { after, before, describe, it } from "mocha";
 import { weightyModel } from "../../hack/models/weighty.ts";
-import { GrpcTestClient } from "../grpc/testing/client.ts";
+import { GrpcTestClient, grpcPort } from "../grpc/testing/client.ts";
 import { makeFolder } from "../storage/testing/folder.ts";
 import type { TestFolder } from "../storage/testing/folder.ts";
 import { TestPredictor } from "../testing/test-predictor.ts";
@@ -37,9 +37,7 @@ for (const { repository, why, failure } of kinds) {
         MODEL_EXECUTORS: "1",
         GRPC_PORT: "0",
       });
-      await predictor.logged("gRPC listening");
-      const ports = predictor.log.map((line) => (line as { grpcPort?: number }).grpcPort);
-      client = new GrpcTestClient(ports.find((port) => port !== undefined) ?? 0);
+      client = new GrpcTestClient(await grpcPort(predictor));
     });
 
     after(async () => {

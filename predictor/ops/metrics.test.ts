@@ -19,4 +19,18 @@ describe("a model's metrics", () => {
       assert(text.includes(`\n${line}\n`), `${line} is not in ${text}`);
     }
   });
+
+  it("have one execution provider at a time", async () => {
+    const metrics = createMetrics();
+    const model = metrics.forModel("iris", "1");
+    for (const provider of ["cuda", "cpu"]) model.placed(provider);
+    const text = await metrics.render();
+    for (const [provider, value] of [
+      ["cuda", 0],
+      ["cpu", 1],
+    ] as const) {
+      const of = `model="iris",version="1",provider="${provider}"`;
+      assert(text.includes(`\npilotlight_execution_provider{${of}} ${value}\n`), text);
+    }
+  });
 });

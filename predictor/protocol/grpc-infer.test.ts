@@ -86,7 +86,7 @@ describe("typed contents", () => {
     const floats = withContents(
       "FP32",
       3,
-      Buffer.concat([[0x35], one, field(6, two)].map(Buffer.from)),
+      Buffer.concat([[0x35], one, field(6, two)].map((each) => Buffer.from(each))),
     );
     assert.deepEqual(decode(floats, specOf("FP32")), bytesOf(Float32Array.of(0.5, 0.25, 2)));
   });

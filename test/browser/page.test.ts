@@ -140,12 +140,23 @@ describe("the page for people, in a browser", () => {
     await page.close();
   });
 
+  it("gives Python lines that send the same request", async function () {
+    const page = await open(iris);
+    await type(page, "input", "[[6.7, 3.0, 5.2, 2.3]]");
+    const lines = await textOf(page, "#python");
+    await page.close();
+    const { stdout, status, error } = spawnSync("python3", ["-c", lines], { encoding: "utf8" });
+    if (error !== undefined) this.skip(); // no Python
+    assert.equal(status, 0);
+    assert.match(stdout, /'name': 'label', 'datatype': 'INT64', 'shape': \[1\], 'data': \[2\]/);
+  });
+
   for (const host of ["127.0.0.1", foreignHost]) {
     it(`copies the lines, where it was opened at ${host}`, async () => {
       const url = new URL(iris.url);
       url.hostname = host;
-      await browser.defaultBrowserContext().overridePermissions(url.origin, ["clipboard-write"]);
       const page = await open({ url: url.origin });
+      await page.bringToFront();
       assert.equal(await page.evaluate("isSecureContext"), host !== foreignHost);
       await page.click('button[data-copy="python"]');
       await page.waitForFunction(

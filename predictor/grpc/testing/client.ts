@@ -3,6 +3,14 @@ import { fileURLToPath } from "node:url";
 import { credentials, loadPackageDefinition, Metadata } from "@grpc/grpc-js";
 import type { CallOptions, ChannelOptions, ClientDuplexStream, ServiceError } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
+import type { TestPredictor } from "../../testing/test-predictor.ts";
+
+/** The port that a predictor has for gRPC, once it listens there. */
+export async function grpcPort(predictor: TestPredictor): Promise<number> {
+  await predictor.logged("gRPC listening");
+  const ports = predictor.log.map((line) => (line as { grpcPort?: number }).grpcPort);
+  return ports.find((port) => port !== undefined) ?? 0;
+}
 
 type Raw = Record<string, (...args: unknown[]) => unknown> & { close(): void };
 type ServiceConstructor = new (
