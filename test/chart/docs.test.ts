@@ -76,6 +76,7 @@ describe("docs/install.md", function () {
 
   it("installs over what stayed, and removes all of it", async () => {
     await install();
+    await cluster().untilServed();
     await cluster().shell(block("install.md", "kubectl delete isvc --all"));
     await cluster().untilDefinitionsAreGone();
   });

@@ -60,6 +60,7 @@ describe("charts/pilotlight on a real API server", function () {
     });
 
     after(async () => {
+      await cluster().untilServed();
       await cluster().kubectl(["delete", "--wait=false", "-f", "-"], text);
       await cluster().untilDefinitionsAreGone();
     });
