@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { TierRunsError } from "./cluster/tier-lock.ts";
+import { inOneLine } from "./test/in-one-line.ts";
 import { TIERS, type Tier } from "./test/tiers.ts";
 import type { Counts } from "./test/run-tier.ts";
 
@@ -55,7 +56,7 @@ async function runTiers(names: readonly string[], grep: string | undefined): Pro
     total.passed += counts.passed;
     total.failed += counts.failed;
     total.skipped += counts.skipped;
-    failures.push(...counts.failures.map((failure) => `FAILED ${name}: ${failure}`));
+    failures.push(...counts.failures.map((failure) => inOneLine(`FAILED ${name}: ${failure}`)));
   }
   // Again at the end: whoever sees only the tail of a long log must still learn what failed.
   process.stdout.write(failures.map((failure) => `\n${failure}\n`).join(""));

@@ -2,14 +2,13 @@
 import { globSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Mocha from "mocha";
-import { inOneLine } from "./in-one-line.ts";
 import type { Tier } from "./tiers.ts";
 
 export interface Counts {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
-  /** A line for each failed test: its full title and its error, all lines of it in this one. */
+  /** For each failed test, its full title and its error. */
   readonly failures: readonly string[];
 }
 
@@ -49,7 +48,7 @@ async function run({ specs, timeoutMs, grep }: Asked, countsPath: string): Promi
     }, LINGER_MS).unref();
   });
   runner.on("fail", (test, error: Error) => {
-    failed.push(`${test.fullTitle()}: ${inOneLine(error.message)}`);
+    failed.push(`${test.fullTitle()}: ${error.message}`);
   });
 }
 

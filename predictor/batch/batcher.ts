@@ -282,7 +282,7 @@ export class Batcher {
     }
     const queueMs = jobs.map((job) => startedAtMs - job.enqueuedAtMs);
     const rows = jobs.reduce((sum, job) => sum + job.rows, 0);
-    this.#learn(jobs, ms);
+    this.#learn(jobs, rows, ms);
     const facts = { requests: jobs.length, rows };
     this.#options.observer.ran({ ...facts, runMs: ms, queueMs });
     const shared: RunFacts = { ...facts, startedAtMs, ms };
@@ -294,8 +294,7 @@ export class Batcher {
     else this.#inTurns(settles);
   }
 
-  #learn(jobs: readonly Job[], ms: number): void {
-    const rows = jobs.reduce((sum, job) => sum + job.rows, 0);
+  #learn(jobs: readonly Job[], rows: number, ms: number): void {
     const length = jobs.reduce((longest, job) => Math.max(longest, job.length), 0);
     if (length === 0) return;
     const tokens = rows * length;

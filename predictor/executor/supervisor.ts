@@ -80,8 +80,7 @@ export class Supervisor implements RunPort {
   async load(path: string): Promise<LoadedModel> {
     this.#path = path;
     const model = await this.#loadInto(path);
-    this.#provider = model.provider;
-    this.#serve();
+    this.#serve(model);
     return model;
   }
 
@@ -118,7 +117,10 @@ export class Supervisor implements RunPort {
     await this.#process.exited;
   }
 
-  #serve(): void {
+  #serve(model: LoadedModel): void {
+    const before = this.#provider;
+    this.#provider = model.provider;
+    if (before !== undefined && before !== model.provider) this.#options.observer.moved(model);
     const serving = this.#process;
     void serving.exited.then((death) => {
       this.#ready = false;
@@ -171,11 +173,7 @@ export class Supervisor implements RunPort {
       if (this.#closed) return;
       this.#process = new ExecutorProcess(this.#options.entry);
       this.#loadInto(path).then(
-        (model) => {
-          if (model.provider !== this.#provider) this.#options.observer.moved(model);
-          this.#provider = model.provider;
-          this.#serve();
-        },
+        (model) => this.#serve(model),
         (error: unknown) => {
           this.#process.kill();
           this.#options.observer.respawnFailed(messageOf(error));

@@ -22,8 +22,9 @@ describe("a model's metrics", () => {
 
   it("have one execution provider at a time", async () => {
     const metrics = createMetrics();
-    const model = metrics.forModel("iris", "1");
-    for (const provider of ["cuda", "cpu"]) model.placed(provider);
+    // The last one is of the same model, loaded again.
+    metrics.forModel("iris", "1").placed("cuda");
+    metrics.forModel("iris", "1").placed("cpu");
     const text = await metrics.render();
     for (const [provider, value] of [
       ["cuda", 0],

@@ -169,9 +169,24 @@ function defineModelMetrics(registry: Registry) {
   };
 }
 
+/** Says on which execution provider a model runs: on one at a time, also when it's loaded again. */
+function placesIn(
+  gauge: Gauge,
+): (of: Record<"model" | "version", string>, provider: string) => void {
+  const providers = new Map<string, string>();
+  return (of, provider) => {
+    const key = JSON.stringify([of.model, of.version]);
+    const before = providers.get(key);
+    if (before !== undefined) gauge.set({ ...of, provider: before }, 0);
+    gauge.set({ ...of, provider }, 1);
+    providers.set(key, provider);
+  };
+}
+
 function modelMetricsIn(registry: Registry): Metrics["forModel"] {
   const all = defineModelMetrics(registry);
   const recorders = new Map<string, StatisticsRecorder>();
+  const place = placesIn(all.provider);
   return (model, version) => {
     const of = { model, version };
     const key = JSON.stringify([model, version]);
@@ -202,7 +217,6 @@ function modelMetricsIn(registry: Registry): Metrics["forModel"] {
     all.explain.labels(ofName);
     const restarts = all.restarts.labels(of);
     const waiting = all.pending.labels(of);
-    let placedOn: string | undefined;
     return {
       succeeded: ({ decodeMs, predictMs, encodeMs }) => {
         statistics.succeeded({ decodeMs, predictMs, encodeMs });
@@ -223,11 +237,7 @@ function modelMetricsIn(registry: Registry): Metrics["forModel"] {
       statistics: () => statistics.snapshot(),
       pending: (requests) => waiting.set(requests),
       restarted: () => restarts.add(1),
-      placed: (provider) => {
-        if (placedOn !== undefined) all.provider.set({ ...of, provider: placedOn }, 0);
-        all.provider.set({ ...of, provider }, 1);
-        placedOn = provider;
-      },
+      placed: (provider) => place(of, provider),
       ran: ({ requests, rows, runMs, queueMs }) => {
         statistics.ran({ rows, runMs, queueMs });
         rowCount.add(rows);

@@ -24,9 +24,11 @@ export function openApi(version: string, models: readonly DescribedModel[]): Jso
       "/v2/health/live": { get: probe("live", "The process answers") },
       "/v2/health/ready": { get: probe("ready", "Requests are served") },
       "/v2": { get: plain("server", "Metadata of the server", "serverMetadata") },
-      "/v2/models": { get: plain("models", "Names of the models", "models") },
+      "/v2/models": { get: plain("models", "Names of the models", "modelsV2") },
       "/v2/models/stats": { get: plain("models", "Statistics of all loaded models", "statistics") },
-      ...ofAnyVersion("", "model", (id) => ({ get: plain("models", "Metadata of a model", id) })),
+      ...ofAnyVersion("", "modelMetadata", (id) => ({
+        get: plain("models", "Metadata of a model", id),
+      })),
       ...ofAnyVersion("/ready", "ready", (id) => ({
         get: plain("models", "Whether a model is served", id),
       })),
@@ -41,7 +43,7 @@ export function openApi(version: string, models: readonly DescribedModel[]): Jso
       ...ofAnyVersion("/generate_stream", "generateStream", (id) => ({
         post: generate(id, textAsItComes),
       })),
-      "/v1/models": { get: plain("models", "Names of the models, as KServe v1", "modelsV1") },
+      "/v1/models": { get: plain("models", "Names of the models, as KServe v1", "models") },
       "/v1/models/{model}": {
         parameters: [modelParameter],
         get: plain("models", "Whether a model is served, as KServe v1", "modelV1"),
@@ -106,15 +108,41 @@ const faultStatuses = {
   "504": "Deadline",
 };
 
-function answers(description: string, schema: Json, type = "application/json"): Json {
+type Inference = {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly asked: Body;
+  readonly answered: Body & { readonly description: string };
+};
+
+type Body = {
+  readonly schema: Json;
+  readonly example?: Json;
+  /** JSON without it. */
+  readonly type?: string;
+};
+
+/** An operation that runs a model: a body in, an answer or one of the faults out. */
+function inference({ asked, answered, ...operation }: Inference): Json {
   const references = Object.entries(faultStatuses).map(([status, name]) => [
     status,
     { $ref: `#/components/responses/${name}` },
   ]);
+  const { description, ...answer } = answered;
   return {
-    "200": { description, content: { [type]: { schema } } },
-    ...(Object.fromEntries(references) as Json),
+    tags: ["inference"],
+    ...operation,
+    requestBody: { required: true, content: contentOf(asked) },
+    responses: {
+      "200": { description, content: contentOf(answer) },
+      ...(Object.fromEntries(references) as Json),
+    },
   };
+}
+
+function contentOf({ type = "application/json", ...body }: Body): Json {
+  return { [type]: body };
 }
 
 function probe(key: string, summary: string): Json {
@@ -173,22 +201,22 @@ function infer(operationId: string, model?: DescribedModel): Json {
     },
   };
   const example = model === undefined ? {} : { example: exampleRequest(model.signature) };
-  return {
-    tags: ["inference"],
+  const answer = {
+    type: "object",
+    required: ["model_name", "outputs"],
+    properties: {
+      model_name: { type: "string" },
+      model_version: { type: "string" },
+      id: { type: "string" },
+      outputs,
+    },
+  };
+  return inference({
     operationId,
     summary: "Open Inference Protocol v2: tensors in, tensors out",
-    requestBody: { required: true, content: { "application/json": { schema, ...example } } },
-    responses: answers("The outputs", {
-      type: "object",
-      required: ["model_name", "outputs"],
-      properties: {
-        model_name: { type: "string" },
-        model_version: { type: "string" },
-        id: { type: "string" },
-        outputs,
-      },
-    }),
-  };
+    asked: { schema, ...example },
+    answered: { description: "The outputs", schema: answer },
+  });
 }
 
 const generatedText = {
@@ -202,19 +230,17 @@ const generatedText = {
   },
 };
 
-type GeneratedAs = { readonly summary: string; readonly type: string; readonly schema: Json };
-const wholeText: GeneratedAs = {
+type Generated = Pick<Inference, "summary" | "answered">;
+const wholeText: Generated = {
   summary: "Triton's generate extension: text in, text out, of a model whose task makes text",
-  type: "application/json",
-  schema: generatedText,
+  answered: { description: "The text", schema: generatedText },
 };
-const textAsItComes: GeneratedAs = {
+const textAsItComes: Generated = {
   summary: "The same, piece by piece as server-sent events; the data of each is an answer",
-  type: "text/event-stream",
-  schema: { type: "string" },
+  answered: { description: "The text", type: "text/event-stream", schema: { type: "string" } },
 };
 
-function generate(operationId: string, { summary, type, schema: answer }: GeneratedAs): Json {
+function generate(operationId: string, generated: Generated): Json {
   const schema = {
     type: "object",
     required: ["text_input"],
@@ -228,26 +254,19 @@ function generate(operationId: string, { summary, type, schema: answer }: Genera
       },
     },
   };
-  return {
-    tags: ["inference"],
-    operationId,
-    summary,
-    requestBody: { required: true, content: { "application/json": { schema } } },
-    responses: answers("The text", answer, type),
-  };
+  return inference({ operationId, asked: { schema }, ...generated });
 }
 
 function event(): Json {
   const type = "application/cloudevents+json";
   const schema = { type: "object", required: ["specversion", "id", "source", "type"] };
-  return {
-    tags: ["inference"],
+  return inference({
     operationId: "event",
     summary: "A CloudEvent with an inference request in, one with the answer out",
     description: "Structured as here, or binary: attributes as ce- headers, the request as body",
-    requestBody: { required: true, content: { [type]: { schema } } },
-    responses: answers("The event of the answer", schema, type),
-  };
+    asked: { schema, type },
+    answered: { description: "The event of the answer", schema, type },
+  });
 }
 
 function predict(operationId: string): Json {
@@ -259,17 +278,18 @@ function predict(operationId: string): Json {
     },
     oneOf: [{ required: ["instances"] }, { required: ["inputs"] }],
   };
-  return {
-    tags: ["inference"],
+  const answer = {
+    type: "object",
+    properties: { predictions: { type: "array" }, outputs: {} },
+    oneOf: [{ required: ["predictions"] }, { required: ["outputs"] }],
+  };
+  const description = "A prediction for each instance, or the outputs by columns";
+  return inference({
     operationId,
     summary: "KServe v1: instances or inputs in, predictions out",
-    requestBody: { required: true, content: { "application/json": { schema } } },
-    responses: answers("A prediction for each instance, or the outputs by columns", {
-      type: "object",
-      properties: { predictions: { type: "array" }, outputs: {} },
-      oneOf: [{ required: ["predictions"] }, { required: ["outputs"] }],
-    }),
-  };
+    asked: { schema },
+    answered: { description, schema: answer },
+  });
 }
 
 function pathsOf(model: DescribedModel): [string, Json][] {

@@ -35,10 +35,12 @@ export interface TestCluster {
 }
 
 const GROUP = "pilotlight.dev";
-const KINDS = ["inferenceservices", "servingruntimes", "clusterservingruntimes"]
-  .map((plural) => `${plural}.${GROUP}`)
-  .join(",");
-const DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+/** Our kinds, by the names of their definitions. */
+export const KINDS = ["inferenceservices", "servingruntimes", "clusterservingruntimes"].map(
+  (plural) => `${plural}.${GROUP}`,
+);
+/** Where definitions are. */
+export const DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 interface Definitions {
   readonly items: readonly { readonly spec: { readonly group: string } }[];
@@ -87,7 +89,7 @@ export async function startTestCluster(options: ApiserverOptions = {}): Promise<
     apiserver,
     kubectl: runKubectl,
     untilServed: async () => {
-      const get = (): Promise<string> => runKubectl(["get", KINDS, "--all-namespaces"]);
+      const get = (): Promise<string> => runKubectl(["get", KINDS.join(), "--all-namespaces"]);
       await waitFor("the kinds are served", get, TIMEOUT);
     },
     untilDefinitionsAreGone: async () => {

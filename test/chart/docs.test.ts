@@ -3,14 +3,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "mocha";
 import { callKube } from "../../hack/cluster/kube-request.ts";
 import { blocksOf } from "../support/markdown.ts";
-import { useTestCluster } from "./cluster.ts";
+import { DEFINITIONS, KINDS, useTestCluster } from "./cluster.ts";
 
 const REGISTRY = "registry.example.com";
-const CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-const OURS = ["inferenceservices", "servingruntimes", "clusterservingruntimes"].map(
-  (plural) => `${CRDS}/${plural}.pilotlight.dev`,
-);
-const KSERVES = `${CRDS}/inferenceservices.serving.kserve.io`;
+const KSERVES = "inferenceservices.serving.kserve.io";
 const INSTALL = "helm install pilotlight charts/pilotlight --namespace";
 const DEPLOYMENTS = "/apis/apps/v1/namespaces";
 
@@ -40,7 +36,8 @@ describe("docs/install.md", function () {
     return spec.template.spec.containers[0]?.image ?? "";
   }
 
-  async function isThere(path: string): Promise<boolean> {
+  async function isDefined(kind: string): Promise<boolean> {
+    const path = `${DEFINITIONS}/${kind}`;
     return (await callKube(cluster().apiserver.endpoint, { path })).status === 200;
   }
 
@@ -63,14 +60,14 @@ describe("docs/install.md", function () {
 
   it("docs/kserve.md: serves KServe's group beside ours, with the values of before", async () => {
     await cluster().shell(block("kserve.md", "helm upgrade --install"));
-    assert.ok(await isThere(KSERVES));
+    assert.ok(await isDefined(KSERVES));
     assert.ok((await image("pilotlight-system")).startsWith(`${REGISTRY}/`));
   });
 
   it("uninstalls, and what is served stays", async () => {
     await createInferenceService();
     await cluster().shell(block("install.md", "helm uninstall"));
-    for (const path of OURS) assert.ok(await isThere(path), path);
+    for (const kind of KINDS) assert.ok(await isDefined(kind), kind);
     assert.match(await cluster().kubectl(["get", "isvc", "-o", "name"]), /iris/);
   });
 

@@ -48,13 +48,10 @@ export function preparePicture(
     }
   }
   const shape = [1, 3, height, width];
-  const elements = datatype === "FP16" ? Float16Array.from(values) : values;
-  return {
-    name,
-    datatype: datatype === "FP16" ? "FP16" : "FP32",
-    shape,
-    data: new Uint8Array(elements.buffer),
-  };
+  const as = { name, shape };
+  return datatype === "FP16"
+    ? { ...as, datatype, data: new Uint8Array(Float16Array.from(values).buffer) }
+    : { ...as, datatype: "FP32", data: new Uint8Array(values.buffer) };
 }
 
 function asked(config: JsonObject, name: string, fallback: boolean): boolean {
