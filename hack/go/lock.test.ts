@@ -23,14 +23,18 @@ describe("withLock", () => {
     let inside = 0;
     let most = 0;
     const waited: number[] = [];
+    const othersWait = Promise.withResolvers<void>();
     const work = async (): Promise<void> => {
       inside += 1;
       most = Math.max(most, inside);
-      await new Promise(setImmediate);
+      if (inside > 1) othersWait.resolve();
+      // Whoever came after the work's end would find the lock free, and wait for nobody.
+      await othersWait.promise;
       inside -= 1;
     };
     const onWait = ({ pid }: { pid: number }): void => {
       waited.push(pid);
+      if (waited.length === 2) othersWait.resolve();
     };
     await Promise.all([1, 2, 3].map(async () => withLock(path, work, { onWait })));
     assert.equal(most, 1);
