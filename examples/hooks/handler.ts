@@ -3,7 +3,7 @@
  * database. After it: the class gets its name. After the answer: an audit record is uploaded.
  */
 import { DatabaseSync } from "node:sqlite";
-import type { AfterResponse, Load, Postprocess, Preprocess } from "../../predictor/hooks/types.ts";
+import type { AfterResponse, Load, Postprocess, Preprocess } from "pilotlight/handler";
 
 type State = { readonly flowers: DatabaseSync; readonly auditUrl: string };
 type Asked = { instances: { flower: number }[] };

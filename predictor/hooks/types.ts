@@ -1,6 +1,6 @@
 /**
- * What a handler may export; docs/hooks.md. For its author:
- *   import type { Preprocess } from "…/predictor/hooks/types.ts";
+ * What a handler may export; docs/hooks.md. The package exports this file, for a handler's author:
+ *   import type { Preprocess } from "pilotlight/handler";
  */
 
 /** A request as the handler sees it. */
