@@ -50,6 +50,29 @@ describe("config", () => {
     }
   });
 
+  it("hosts of models are names, or everything below one", () => {
+    const folder = mkdtempSync(join(tmpdir(), "config-"));
+    const read = (storage: string): ReturnType<typeof readConfig> => {
+      const file = join(folder, "config.yaml");
+      writeFileSync(file, `storage: ${storage}`);
+      return readConfig({ PREDICTOR_IMAGE: "p", CONFIG_FILE: file });
+    };
+    try {
+      const { modelHosts } = read("{allowedHosts: [m.example.com, '*.hub.example.com']}").predictor;
+      const allowed = ["m.example.com", "*.hub.example.com"];
+      assert.deepEqual(modelHosts, { allowed, denied: [] });
+      assert.equal(read("{allowedHosts: [], deniedHosts: []}").predictor.modelHosts, undefined);
+      const scheme = "{deniedHosts: [evil.example.com, 'https://evil.example.com']}";
+      assert.throws(
+        () => read(scheme),
+        /storage\.deniedHosts has "https:\/\/evil\.example\.com": write/,
+      );
+      assert.throws(() => read("{allowedHosts: 7}"), /storage\.allowedHosts has 7: write/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   it("a file that cannot be read is a mistake, not a default", () => {
     assert.throws(
       () => readConfig({ PREDICTOR_IMAGE: "p", CONFIG_FILE: "/nowhere/config.yaml" }),

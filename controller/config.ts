@@ -6,6 +6,7 @@ import { hostname } from "node:os";
 import { parse } from "yaml";
 import { THIRD_PARTY_NAMES, type RuntimeUpdates } from "./desired/builtin-runtimes.ts";
 import type { PredictorDefaults } from "./desired/container.ts";
+import type { ModelHosts } from "./desired/model-hosts.ts";
 import type { Runtime } from "./desired/runtimes.ts";
 import { LOG_LEVELS, type LogLevel } from "./ops/log.ts";
 import { builtIns } from "./runtimes.ts";
@@ -38,6 +39,7 @@ export interface Config {
 /** What the file that CONFIG_FILE names may hold. */
 interface Settings {
   readonly predictor?: Partial<PredictorDefaults>;
+  readonly storage?: { readonly allowedHosts?: unknown; readonly deniedHosts?: unknown };
   readonly runtimes?: {
     readonly thirdParty?: boolean;
     readonly images?: Readonly<Record<string, string>>;
@@ -53,8 +55,8 @@ export class ConfigError extends Error {
 
 /**
  * Reads the environment. CONFIG_FILE names a YAML file (the chart mounts one) with
- * `predictor.image`, `predictor.resources`, `runtimes.thirdParty`, `runtimes.images` and
- * `runtimes.updates`.
+ * `predictor.image`, `predictor.resources`, `storage.allowedHosts`, `storage.deniedHosts`,
+ * `runtimes.thirdParty`, `runtimes.images` and `runtimes.updates`.
  * @throws ConfigError with one line per mistake.
  */
 export function readConfig(environment: Environment): Config {
@@ -113,9 +115,10 @@ function list(text: string | undefined): readonly string[] {
 
 function readPredictor(
   environment: Environment,
-  { predictor: settings = {} }: Settings,
+  { predictor: settings = {}, storage = {} }: Settings,
   mistakes: string[],
 ): PredictorDefaults {
+  const modelHosts = readModelHosts(storage, mistakes);
   const image = environment["PREDICTOR_IMAGE"] || settings.image;
   if (image === undefined || image === "") {
     mistakes.push(
@@ -128,7 +131,30 @@ function readPredictor(
       ? {}
       : { imagePullPolicy: settings.imagePullPolicy }),
     resources: settings.resources ?? { requests: { cpu: "100m", memory: "256Mi" } },
+    ...(modelHosts === undefined ? {} : { modelHosts }),
   };
+}
+
+/** A name, or everything below one; an address as well. */
+const HOST = /^(\*\.)?[A-Za-z0-9_:]([A-Za-z0-9_.:-]*[A-Za-z0-9_:])?$/;
+
+function readModelHosts(
+  { allowedHosts = [], deniedHosts = [] }: NonNullable<Settings["storage"]>,
+  mistakes: string[],
+): ModelHosts | undefined {
+  const hosts = (name: string, value: unknown): readonly string[] => {
+    const given: readonly unknown[] = Array.isArray(value) ? value : [value];
+    const wrong = given.find((each) => typeof each !== "string" || !HOST.test(each));
+    if (wrong !== undefined) {
+      mistakes.push(
+        `storage.${name} has ${JSON.stringify(wrong)}: write names of hosts without scheme, port and path, or *.example.com for all below one`,
+      );
+    }
+    return given.map(String);
+  };
+  const allowed = hosts("allowedHosts", allowedHosts);
+  const denied = hosts("deniedHosts", deniedHosts);
+  return allowed.length + denied.length === 0 ? undefined : { allowed, denied };
 }
 
 const UPDATES: readonly RuntimeUpdates[] = ["OnRequest", "Automatic"];

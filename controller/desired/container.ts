@@ -9,6 +9,7 @@ import type { KnativeServiceContainer } from "../api/knative-service.gen.ts";
 import { PREDICTOR_CONTAINER, PREDICTOR_PORT } from "../api/names.ts";
 import type { ObjectMeta } from "../cluster.ts";
 import { predictorEnvironment } from "./predictor-env.ts";
+import type { ModelHosts } from "./model-hosts.ts";
 import type { ModelMount } from "./storage.ts";
 
 /** Values of the restricted pod security standard that any server can live with. */
@@ -24,6 +25,8 @@ export interface PredictorDefaults {
   readonly imagePullPolicy?: string;
   /** Requests for a predictor whose spec names no resources. */
   readonly resources: NonNullable<KnativeServiceContainer["resources"]>;
+  /** Where models may come from; anywhere unless told. */
+  readonly modelHosts?: ModelHosts;
 }
 
 /**

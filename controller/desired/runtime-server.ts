@@ -14,6 +14,7 @@ import { collocated } from "./collocated.ts";
 import { CONFINED, modelContainer, type PredictorDefaults } from "./container.ts";
 import { customPod, onlyOurs } from "./custom.ts";
 import { storageSecret } from "./metadata.ts";
+import { withModelHosts } from "./model-hosts.ts";
 import { podFields } from "./pod.ts";
 import { isRefusal, type Refusal } from "./refusal.ts";
 import {
@@ -77,7 +78,7 @@ function ownServer(input: ServerInput): Server | Refusal {
     mount,
     defaults: { ...defaults, image: withVersion(image, model.runtimeVersion) },
   });
-  const server = withModelFields(container, model);
+  const server = fetching(withModelFields(container, model), place, defaults);
   const volumes = stillMounted(mount, server);
   if (isRefusal(volumes)) {
     return volumes;
@@ -86,6 +87,16 @@ function ownServer(input: ServerInput): Server | Refusal {
   return isRefusal(containers)
     ? containers
     : { pod: modelPod(isvc.spec.predictor, { containers, volumes }) };
+}
+
+/** With the rules for hosts of models, unless the model lies in the image or on a claim. */
+function fetching(
+  server: KnativeServiceContainer,
+  { volumes }: ModelMount,
+  { modelHosts }: PredictorDefaults,
+): KnativeServiceContainer {
+  const downloads = volumes.some(({ emptyDir }) => emptyDir !== undefined);
+  return downloads ? { ...server, env: withModelHosts(server.env, modelHosts) } : server;
 }
 
 /**
@@ -321,10 +332,13 @@ function fetched(input: FetchInput): Fetched {
         image: pin.fetcher,
         ...(imagePullPolicy === undefined ? {} : { imagePullPolicy }),
         args: ["download"],
-        env: byKey(
-          "name",
-          Object.entries(variables).map(([name, value]) => ({ name, value })),
-          own,
+        env: withModelHosts(
+          byKey(
+            "name",
+            Object.entries(variables).map(([name, value]) => ({ name, value })),
+            own,
+          ) as unknown as Env,
+          defaults.modelHosts,
         ),
         resources: defaults.resources,
         securityContext: { ...CONFINED, runAsNonRoot: true, readOnlyRootFilesystem: true },

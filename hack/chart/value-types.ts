@@ -18,6 +18,14 @@ export const VALUE_TYPES: Readonly<Record<string, JsonSchema>> = {
   },
   annotations: { type: "object", additionalProperties: text },
   names: { type: "array", items: namespace, uniqueItems: true },
+  hosts: {
+    type: "array",
+    items: {
+      type: "string",
+      pattern: "^(\\*\\.)?[A-Za-z0-9_:]([A-Za-z0-9_.:-]*[A-Za-z0-9_:])?$",
+    },
+    uniqueItems: true,
+  },
   cidrs: { type: "array", items: { type: "string", pattern: "^[0-9a-fA-F.:]+/[0-9]{1,3}$" } },
   ports: {
     type: "array",

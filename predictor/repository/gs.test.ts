@@ -57,7 +57,8 @@ describe("a token for Google Cloud Storage", () => {
 
   it("is exchanged for a JWT that the service account's key has signed", async () => {
     const folder = await mkdtemp(join(tmpdir(), "pilotlight-gs-"));
-    const http = createHttpClient({ allowPrivate: true });
+    const hosts = { allowed: ["storage.googleapis.com"], denied: [] };
+    const http = createHttpClient({ allowPrivate: true, hosts });
     let form = new URLSearchParams();
     await using server = await startWebServer((request, reply) => {
       let body = "";
@@ -92,7 +93,9 @@ describe("a token for Google Cloud Storage", () => {
   });
 
   it("comes from the metadata server when there is no key", async () => {
-    const http = createHttpClient({ allowPrivate: false });
+    // Where models may come from is another matter.
+    const hosts = { allowed: ["storage.googleapis.com"], denied: [] };
+    const http = createHttpClient({ allowPrivate: false, hosts });
     await using server = await startWebServer((request, reply) => {
       const asked = request.headers["metadata-flavor"] === "Google";
       reply.writeHead(asked ? 200 : 403).end('{"access_token":"of the pod"}');

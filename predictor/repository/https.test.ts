@@ -315,6 +315,28 @@ describe("a model behind https", () => {
       assert.deepEqual(await readdir(join(folder, ".pilotlight")), []);
     }));
 
+  it("is refused where a redirect leaves the hosts that models may come from", () =>
+    inFolder(async (folder) => {
+      await using server = await startWebServer((request, reply) => {
+        const elsewhere = `http://localhost:${new URL(server.url).port}/m.onnx`;
+        reply.writeHead(302, { location: elsewhere }).end(String(request.url));
+      });
+      const uri = `${server.url}/m.onnx`;
+      const fetching = fetchModel(
+        parseStorageUri(uri, true),
+        { storageUri: uri, modelDir: folder, modelBytesMax: 10_000, shown: uri, policy },
+        {
+          environment: { ALLOW_PRIVATE_NETWORKS: "true", ALLOWED_HOSTS: "127.0.0.1" },
+          signal: new AbortController().signal,
+        },
+      );
+      await assert.rejects(
+        fetching,
+        /localhost is not fetched from: ALLOWED_HOSTS has 127\.0\.0\.1/,
+      );
+      assert.equal(server.requests.length, 1);
+    }));
+
   it("says where it could not be put", () =>
     inFolder(async (folder) => {
       await writeFile(join(folder, "file"), "");

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 
+import { parseHostRules } from "../storage/host-rules.ts";
 import { createHttpClient } from "../storage/http-client.ts";
 import { createHttpsOrigin } from "../storage/https-origin.ts";
 import { createLocalArchive } from "../storage/local-archive.ts";
@@ -88,6 +89,7 @@ function contextOf(
   const ports = environment["ALLOWED_PORTS"]?.split(",").map(Number);
   const http = createHttpClient({
     ...(ports && { ports }),
+    hosts: parseHostRules(environment),
     // Plain HTTP is for tests on one machine, whose address is private.
     allowPrivate:
       environment["ALLOW_PRIVATE_NETWORKS"] === "true" ||

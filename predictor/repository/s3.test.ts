@@ -203,7 +203,9 @@ function suite(): void {
         AWS_SECRET_ACCESS_KEY: "",
         AWS_WEB_IDENTITY_TOKEN_FILE: tokenFile,
         AWS_ROLE_ARN: "arn:aws:iam::1:role/models",
-        AWS_ENDPOINT_URL_STS: sts.url,
+        // No model comes from there.
+        ALLOWED_HOSTS: "127.0.0.1",
+        AWS_ENDPOINT_URL_STS: sts.url.replace("127.0.0.1", "localhost"),
       },
       { modelDir: join(root, "identity") },
     );

@@ -154,7 +154,7 @@ function createBearer(credentials: AzCredentials, http: HttpClient) {
     }
     const headers = { "content-type": "application/x-www-form-urlencoded" };
     const request = { method: "POST", url, headers, body: form.toString() } as const;
-    const reply = await http.send({ ...request, trusted: true }, signal);
+    const reply = await http.send({ ...request, trusted: true, forCredentials: true }, signal);
     if (reply.status !== 200) {
       const remedy = "check AZURE_CLIENT_ID, AZURE_TENANT_ID and the federated credential";
       const denied = reply.status === 400 ? { ...reply, status: 401 } : reply;

@@ -101,7 +101,8 @@ async function askMetadata(
   const url = new URL(`${path}?scopes=${encodeURIComponent(SCOPE)}`, endpoint);
   const headers = { "metadata-flavor": "Google" };
   try {
-    return await http.send({ method: "GET", url, headers, trusted: true }, signal);
+    const request = { method: "GET", url, headers, trusted: true, forCredentials: true } as const;
+    return await http.send(request, signal);
   } catch (cause) {
     signal.throwIfAborted();
     throw new StorageError(
@@ -130,7 +131,7 @@ async function exchange(
   });
   const headers = { "content-type": "application/x-www-form-urlencoded" };
   const request = { method: "POST", url: tokenUri, headers, body: form.toString() } as const;
-  return http.send({ ...request, trusted: true }, signal);
+  return http.send({ ...request, trusted: true, forCredentials: true }, signal);
 }
 
 function signJwt(unsigned: string, key: string): string {

@@ -51,6 +51,24 @@ describe("createHttpClient", () => {
       );
     }));
 
+  it("holds configured hosts to the rules as well, and not those that give credentials", async () => {
+    await using server = await startWebServer((_, reply) => void reply.end("hello"));
+    const hosts = { allowed: ["models.example.com"], denied: [] };
+    const http = createHttpClient({ allowPrivate: true, hosts });
+    const request = {
+      method: "GET",
+      url: new URL(server.url),
+      headers: {},
+      trusted: true,
+    } as const;
+    const { signal } = new AbortController();
+    await assert.rejects(http.send(request, signal), /127\.0\.0\.1 is not fetched from/);
+    assert.equal(server.requests.length, 0);
+    const reply = await http.send({ ...request, forCredentials: true }, signal);
+    assert.equal(await readText(reply, 1000), "hello");
+    http.close();
+  });
+
   it("reports an address where nobody listens as something that may pass", async () => {
     const closed = createServer().listen(0, "127.0.0.1");
     await once(closed, "listening");

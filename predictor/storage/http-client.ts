@@ -7,6 +7,8 @@ import * as https from "node:https";
 
 import { checkHost, guardedLookup } from "./address-guard.ts";
 import type { Reach } from "./address-guard.ts";
+import { checkHostRules } from "./host-rules.ts";
+import type { HostRules } from "./host-rules.ts";
 import { TransientError } from "./retry.ts";
 import { StorageError } from "./storage-error.ts";
 
@@ -20,6 +22,8 @@ export interface HttpRequest {
    * a redirect: it may be anywhere.
    */
   readonly trusted?: boolean;
+  /** Asks for credentials: no model comes from there, and rules for hosts of models don't hold. */
+  readonly forCredentials?: boolean;
 }
 
 export interface HttpReply {
@@ -49,10 +53,12 @@ const CONNECTIONS_MAX = 8;
 export interface HttpClientOptions extends Reach {
   /** Replaces the trusted certificates (PEM). */
   readonly ca?: string | undefined;
+  /** For all hosts, configured ones too. */
+  readonly hosts?: HostRules | undefined;
 }
 
 /** A client with connections of its own. */
-export function createHttpClient({ ca, ...reach }: HttpClientOptions): HttpClient {
+export function createHttpClient({ ca, hosts, ...reach }: HttpClientOptions): HttpClient {
   const shared = { keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: IDLE_MS_MAX };
   const tls = ca === undefined ? {} : { ca };
   const guarded = { ...shared, lookup: guardedLookup(reach.allowPrivate) };
@@ -62,6 +68,9 @@ export function createHttpClient({ ca, ...reach }: HttpClientOptions): HttpClien
   };
   return {
     send: async (request, signal) => {
+      if (hosts !== undefined && request.forCredentials !== true) {
+        checkHostRules(request.url, hosts);
+      }
       if (request.trusted !== true) checkHost(request.url, reach);
       const { plain, secure } = request.trusted === true ? agents.trusted : agents.guarded;
       return request.url.protocol === "https:"

@@ -180,6 +180,7 @@ async function assumeRole(
     headers: { "content-type": "application/x-www-form-urlencoded", accept: "text/xml" },
     body: form.toString(),
     trusted: true,
+    forCredentials: true,
   };
   const reply = await http.send(request, signal);
   const xml = await readText(reply, ERROR_BYTES_MAX);

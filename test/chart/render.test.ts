@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, describe, it } from "mocha";
 import { parse } from "yaml";
@@ -193,6 +195,24 @@ describe("charts/pilotlight, rendered", function () {
     assert.equal(environment(single)["LEADER_ELECTION"], "false");
   });
 
+  it("gives the hosts that models may come from to whoever makes predictors", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "pilotlight-config-"));
+    const file = join(folder, "config.yaml");
+    const hostsOf = async (rendered: readonly Manifest[]): Promise<unknown> => {
+      await writeFile(file, configText(rendered));
+      return readConfig({ CONFIG_FILE: file }).predictor.modelHosts;
+    };
+    assert.equal(await hostsOf(all), undefined);
+    const allowed = ["models.example.com", "*.hub.example.com"];
+    assert.deepEqual(await hostsOf(full), { allowed, denied: ["old.hub.example.com"] });
+    const docs = readFileSync(join(ROOT, "docs/storage.md"), "utf8");
+    const values = join(folder, "values.yaml");
+    await writeFile(values, /^```yaml\n(storage:\n[^`]*)```/m.exec(docs)?.[1] ?? "none: there");
+    const documented = await hostsOf(await manifests({ args: ["--values", values] }));
+    assert.match(JSON.stringify(documented), /"allowed":\["models\.example\.com",/);
+    await rm(folder, { recursive: true });
+  });
+
   it("makes new pods when the configuration changes, and only then", async () => {
     const checksum = (rendered: readonly Manifest[]): string | undefined =>
       podTemplate(rendered).metadata.annotations["checksum/config"];
@@ -314,8 +334,11 @@ interface Policy {
 }
 
 function configOf(all: readonly Manifest[]): { readonly predictor: { readonly image: string } } {
-  const text = only(all, "ConfigMap", "pilotlight").data?.["config.yaml"] ?? "";
-  return parse(text) as { predictor: { image: string } };
+  return parse(configText(all)) as { predictor: { image: string } };
+}
+
+function configText(all: readonly Manifest[]): string {
+  return only(all, "ConfigMap", "pilotlight").data?.["config.yaml"] ?? "";
 }
 
 function readTemplates(): string {

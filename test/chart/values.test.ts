@@ -55,6 +55,11 @@ describe("values of charts/pilotlight", function () {
     ["replicaCount=-1", /at '\/replicaCount': minimum/, "below its range"],
     ["workers=65", /at '\/workers': maximum/, "above its range"],
     ["logLevel=verbose", /at '\/logLevel': value must be one of/, "no level"],
+    [
+      "storage.deniedHosts={https://a.b}",
+      /at '\/storage\/deniedHosts\/0'.*does not match pattern/,
+      "a scheme",
+    ],
     ["image.tag=a b", /at '\/image\/tag'.*does not match pattern/, "no tag"],
     ["image.digest=sha256:12", /at '\/image\/digest'.*does not match pattern/, "no digest"],
     ["image.pullPolicy=Sometimes", /at '\/image\/pullPolicy': value must be one of/, "no policy"],

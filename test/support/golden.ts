@@ -14,6 +14,7 @@ import type { KubeObject } from "../../controller/cluster.ts";
 import type { RuntimeUpdates } from "../../controller/desired/builtin-runtimes.ts";
 import { listedAmong, type ServiceAccount } from "../../controller/desired/account-secrets.ts";
 import { type Desired, desired } from "../../controller/desired/desired.ts";
+import type { ModelHosts } from "../../controller/desired/model-hosts.ts";
 import { clusterFacts, type ConfigMapData } from "../../controller/desired/facts.ts";
 import type { Node } from "../../controller/desired/nodes.ts";
 import { isRefusal, type Refusal } from "../../controller/desired/refusal.ts";
@@ -43,6 +44,7 @@ export interface Given {
   /** Service accounts and Secrets; of these, the metadata counts. */
   readonly accounts?: readonly (KubeObject & ServiceAccount)[];
   readonly runtimeUpdates?: RuntimeUpdates;
+  readonly modelHosts?: ModelHosts;
 }
 
 export const FOLDER = join(import.meta.dirname, "../golden");
@@ -81,7 +83,7 @@ export function decide(of: Given): Decided {
   const wanted = desired({
     isvc,
     facts,
-    defaults: DEFAULTS,
+    defaults: { ...DEFAULTS, ...(of.modelHosts && { modelHosts: of.modelHosts }) },
     runtimes: [...(of.runtimes ?? []).map(asRuntime), ...BUILT_IN],
     runtimeUpdates: of.runtimeUpdates ?? "OnRequest",
     accountSecrets: listedAmong(isvc, of.accounts ?? []),

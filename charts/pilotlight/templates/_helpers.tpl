@@ -81,6 +81,8 @@ predictor:
   {{- end }}
   resources:
     {{- toYaml .Values.predictor.resources | nindent 4 }}
+storage:
+  {{- toYaml .Values.storage | nindent 2 }}
 runtimes:
   {{- toYaml .Values.runtimes | nindent 2 }}
 {{- end -}}

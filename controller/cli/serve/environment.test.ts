@@ -12,7 +12,7 @@ function storageVariables(): readonly string[] {
     .split("\n")
     .filter((line) => line.startsWith("| `"));
   const at = (name: string): number => rows.findIndex((row) => row.startsWith(`| \`${name}\``));
-  const stores = rows.slice(at("AWS_ACCESS_KEY_ID"), at("ALLOWED_PORTS") + 1);
+  const stores = rows.slice(at("AWS_ACCESS_KEY_ID"), at("ALLOWED_HOSTS") + 1);
   return stores.flatMap((row) => row.split(" | ")[0]?.match(/[A-Z][A-Z0-9_]+/g) ?? []);
 }
 
