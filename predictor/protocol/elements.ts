@@ -3,6 +3,7 @@
  */
 import { invalid } from "../errors.ts";
 import { datatypes } from "./datatypes.ts";
+import { encodeFloat32s } from "./float-text.ts";
 import { InexactInteger, quote } from "./json.ts";
 import { elementCount, packStrings, unpackStrings, viewOf } from "./tensor.ts";
 import type { Bytes, Tensor, TensorSpec } from "./tensor.ts";
@@ -166,6 +167,7 @@ export function encodeElements(tensor: Tensor): string {
   if (kind === "bool") return tensor.data.reduce(joinBool, "");
   if (kind === "long") return encodeLongs(tensor);
   const view = viewOf(tensor) as ArrayLike<number>;
+  if (view instanceof Float32Array) return encodeFloat32s(view);
   return kind === "float" ? encodeFloats(view) : Array.prototype.join.call(view);
 }
 

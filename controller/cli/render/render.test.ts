@@ -19,6 +19,7 @@ interface Given {
   readonly knativeConfig?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly runtimes?: readonly object[];
   readonly accounts?: readonly object[];
+  readonly modelHosts?: { readonly allowed: readonly string[]; readonly denied: readonly string[] };
 }
 interface Want {
   readonly apply?: Manifest | readonly Manifest[];
@@ -39,6 +40,11 @@ function captured(config: NonNullable<Given["knativeConfig"]>): string {
   }));
   return stringify({ apiVersion: "v1", kind: "List", items });
 }
+
+const PREDICTOR = {
+  image: "pilotlight/predictor:test",
+  resources: { requests: { cpu: "100m", memory: "256Mi" } },
+};
 
 describe("pilotlight render", () => {
   let folder = "";
@@ -63,7 +69,7 @@ describe("pilotlight render", () => {
   });
   for (const name of alone.filter((each) => !each.startsWith("status-"))) {
     it(`golden ${name}`, async () => {
-      const { inferenceService, knativeConfig, runtimes, accounts } = read<Given>(
+      const { inferenceService, knativeConfig, runtimes, accounts, modelHosts } = read<Given>(
         name,
         "given.yaml",
       );
@@ -78,10 +84,8 @@ describe("pilotlight render", () => {
         knativeConfig === undefined
           ? []
           : ["--config", file(`${name}-config.yaml`, captured(knativeConfig))];
-      const settings = file(
-        "settings.yaml",
-        "predictor: {image: pilotlight/predictor:test, resources: {requests: {cpu: 100m, memory: 256Mi}}}",
-      );
+      const storage = { allowedHosts: modelHosts?.allowed, deniedHosts: modelHosts?.denied };
+      const settings = file("settings.yaml", stringify({ predictor: PREDICTOR, storage }));
       const ran = await runCommand("render", "-f", manifest, "--settings", settings, ...config);
       if (refusal !== undefined) {
         assert.equal(ran.code, 1, ran.err);

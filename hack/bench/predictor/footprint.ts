@@ -1,8 +1,6 @@
 /** What the predictor takes: memory at rest, and the image. */
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { join } from "node:path";
-import { bundleProgram } from "../../bundle/bundle.ts";
 import { startOurs } from "./contestants.ts";
 import { iris } from "./workloads.ts";
 
@@ -17,15 +15,9 @@ export type Footprint = {
 /** How long it rests before it is measured. */
 const restMs = 3000;
 
-const PROGRAM = "predictor.cjs";
-
-/**
- * Memory of the predictor and its executor with iris, at rest, as one file like in the image: read
- * from its sources, Node's stripper of types would be in it. And the size of the last image.
- */
+/** Memory of the predictor and its executor with iris, at rest; and the size of the last image. */
 export async function footprint(): Promise<Footprint> {
-  const program = join(await bundleProgram(PROGRAM), PROGRAM);
-  await using server = await startOurs(iris(), {}, program);
+  await using server = await startOurs(iris());
   await delay(restMs);
   const pids = [server.pid, ...childrenOf(server.pid)];
   const sum = (field: string): number =>
