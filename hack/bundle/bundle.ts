@@ -94,9 +94,11 @@ function optionsOf({ entry, output, executable }: Program, outdir: string): Buil
     platform: "node",
     target: "node24",
     format: "cjs",
-    minify: true,
-    // Stack traces and error names stay readable.
-    keepNames: true,
+    minifyWhitespace: true,
+    minifySyntax: true,
+    // Stack traces and names of errors stay readable. With short identifiers and keepNames, every
+    // closure would be given its name again when it is made: a tenth of a small inference's time.
+    minifyIdentifiers: false,
     sourcemap: "external",
     sourcesContent: false,
     legalComments: "none",
