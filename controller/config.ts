@@ -6,7 +6,7 @@ import { hostname } from "node:os";
 import { parse } from "yaml";
 import { THIRD_PARTY_NAMES, type RuntimeUpdates } from "./desired/builtin-runtimes.ts";
 import type { PredictorDefaults } from "./desired/container.ts";
-import type { ModelHosts } from "./desired/model-hosts.ts";
+import { HOST, type ModelHosts } from "./desired/model-hosts.ts";
 import type { Runtime } from "./desired/runtimes.ts";
 import { LOG_LEVELS, type LogLevel } from "./ops/log.ts";
 import { builtIns } from "./runtimes.ts";
@@ -134,9 +134,6 @@ function readPredictor(
     ...(modelHosts === undefined ? {} : { modelHosts }),
   };
 }
-
-/** A name, or everything below one; an address as well. */
-const HOST = /^(\*\.)?[A-Za-z0-9_:]([A-Za-z0-9_.:-]*[A-Za-z0-9_:])?$/;
 
 function readModelHosts(
   { allowedHosts = [], deniedHosts = [] }: NonNullable<Settings["storage"]>,

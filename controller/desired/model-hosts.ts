@@ -11,6 +11,9 @@ export interface ModelHosts {
   readonly denied: readonly string[];
 }
 
+/** A name, or everything below one; an address as well. */
+export const HOST = /^(\*\.)?[A-Za-z0-9_:]([A-Za-z0-9_.:-]*[A-Za-z0-9_:])?$/;
+
 type Env = NonNullable<KnativeServiceContainer["env"]>;
 
 /** `env` with the rules, whatever it says about them itself: they are not the user's to change. */

@@ -97,7 +97,7 @@ function optionsOf({ entry, output, executable }: Program, outdir: string): Buil
     minifyWhitespace: true,
     minifySyntax: true,
     // Stack traces and names of errors stay readable. With short identifiers and keepNames, every
-    // closure would be given its name again when it is made: a tenth of a small inference's time.
+    // closure would be given its name again when it is made: a seventh of a small inference's time.
     minifyIdentifiers: false,
     sourcemap: "external",
     sourcesContent: false,

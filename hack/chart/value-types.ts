@@ -1,4 +1,5 @@
 /** JSON schemas that a value of the chart can be said to have by `@type NAME`. */
+import { HOST } from "../../controller/desired/model-hosts.ts";
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -18,14 +19,7 @@ export const VALUE_TYPES: Readonly<Record<string, JsonSchema>> = {
   },
   annotations: { type: "object", additionalProperties: text },
   names: { type: "array", items: namespace, uniqueItems: true },
-  hosts: {
-    type: "array",
-    items: {
-      type: "string",
-      pattern: "^(\\*\\.)?[A-Za-z0-9_:]([A-Za-z0-9_.:-]*[A-Za-z0-9_:])?$",
-    },
-    uniqueItems: true,
-  },
+  hosts: { type: "array", items: { type: "string", pattern: HOST.source }, uniqueItems: true },
   cidrs: { type: "array", items: { type: "string", pattern: "^[0-9a-fA-F.:]+/[0-9]{1,3}$" } },
   ports: {
     type: "array",

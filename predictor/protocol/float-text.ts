@@ -1,6 +1,6 @@
 /**
  * FP32 as decimal text: as few digits as name the value among all FP32s, as Python's orjson and
- * numpy write them. As a double, 0.1 would be 0.10000000149011612: twice the bytes, for V8 twice
+ * numpy write them. As a double, 0.1 would be 0.10000000149011612: twice the bytes, three times
  * the time, and no more truth.
  */
 

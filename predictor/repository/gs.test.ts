@@ -53,11 +53,12 @@ const canBuild = spawnSync("go", ["version"], { stdio: "ignore" }).status === 0;
 
 describe("a token for Google Cloud Storage", () => {
   const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  // Where models may come from is another matter.
+  const hosts = { allowed: ["storage.googleapis.com"], denied: [] };
   const context = { shown: "gs://b/m", signal: new AbortController().signal, nowMs: 1_000_000 };
 
   it("is exchanged for a JWT that the service account's key has signed", async () => {
     const folder = await mkdtemp(join(tmpdir(), "pilotlight-gs-"));
-    const hosts = { allowed: ["storage.googleapis.com"], denied: [] };
     const http = createHttpClient({ allowPrivate: true, hosts });
     let form = new URLSearchParams();
     await using server = await startWebServer((request, reply) => {
@@ -93,8 +94,6 @@ describe("a token for Google Cloud Storage", () => {
   });
 
   it("comes from the metadata server when there is no key", async () => {
-    // Where models may come from is another matter.
-    const hosts = { allowed: ["storage.googleapis.com"], denied: [] };
     const http = createHttpClient({ allowPrivate: false, hosts });
     await using server = await startWebServer((request, reply) => {
       const asked = request.headers["metadata-flavor"] === "Google";

@@ -28,11 +28,15 @@ async function fetch(
   uri: string,
   modelDir: string,
   options: Partial<FetchOptions> = {},
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<Fetched> {
   const { versions, digest } = await fetchModel(
     parseStorageUri(uri, true),
     { storageUri: uri, modelDir, modelBytesMax: 10_000, shown: uri, policy, ...options },
-    { environment: { ALLOW_PRIVATE_NETWORKS: "true" }, signal: new AbortController().signal },
+    {
+      environment: { ALLOW_PRIVATE_NETWORKS: "true", ...environment },
+      signal: new AbortController().signal,
+    },
   );
   const contents = await Promise.all(versions.map(({ path }) => readFile(path)));
   return { files: versions.map(({ path }) => path.replace(/^.*\/model\//, "")), contents, digest };
@@ -321,15 +325,7 @@ describe("a model behind https", () => {
         const elsewhere = `http://localhost:${new URL(server.url).port}/m.onnx`;
         reply.writeHead(302, { location: elsewhere }).end(String(request.url));
       });
-      const uri = `${server.url}/m.onnx`;
-      const fetching = fetchModel(
-        parseStorageUri(uri, true),
-        { storageUri: uri, modelDir: folder, modelBytesMax: 10_000, shown: uri, policy },
-        {
-          environment: { ALLOW_PRIVATE_NETWORKS: "true", ALLOWED_HOSTS: "127.0.0.1" },
-          signal: new AbortController().signal,
-        },
-      );
+      const fetching = fetch(`${server.url}/m.onnx`, folder, {}, { ALLOWED_HOSTS: "127.0.0.1" });
       await assert.rejects(
         fetching,
         /localhost is not fetched from: ALLOWED_HOSTS has 127\.0\.0\.1/,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { askInHeaders, assertAnswers, attributes, rowsOf } from "./support/events.ts";
+import { askInHeaders, assertAnswers, attributes } from "./support/events.ts";
 import type { Behaviour } from "./support/target.ts";
+import { instancesOf } from "./support/v1.ts";
 
 export const behaviour: Behaviour = {
   says: "KServe v1: a CloudEvent in headers is answered by one.",
@@ -10,6 +11,6 @@ export const behaviour: Behaviour = {
     assert.equal(status, 200, `status ${status}`);
     assertAnswers((name) => headers.get(`ce-${name}`));
     const { predictions } = json as { predictions: unknown[] };
-    assert.equal(predictions.length, rowsOf(target));
+    assert.equal(predictions.length, instancesOf(target).length);
   },
 };

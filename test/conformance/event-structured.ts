@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { askStructured, assertAnswers, attributes, rowsOf } from "./support/events.ts";
+import { askStructured, assertAnswers, attributes } from "./support/events.ts";
 import type { Behaviour } from "./support/target.ts";
+import { instancesOf } from "./support/v1.ts";
 
 export const behaviour: Behaviour = {
   says: "KServe v1: a CloudEvent as one object is answered by one.",
@@ -11,6 +12,6 @@ export const behaviour: Behaviour = {
     assert.match(headers.get("content-type") ?? "", /^application\/cloudevents\+json/);
     const event = json as Record<string, unknown> & { data?: { predictions?: unknown[] } };
     assertAnswers((name) => event[name]);
-    assert.equal(event.data?.predictions?.length, rowsOf(target));
+    assert.equal(event.data?.predictions?.length, instancesOf(target).length);
   },
 };

@@ -14,8 +14,8 @@ import type { KubeObject } from "../../controller/cluster.ts";
 import type { RuntimeUpdates } from "../../controller/desired/builtin-runtimes.ts";
 import { listedAmong, type ServiceAccount } from "../../controller/desired/account-secrets.ts";
 import { type Desired, desired } from "../../controller/desired/desired.ts";
-import type { ModelHosts } from "../../controller/desired/model-hosts.ts";
 import { clusterFacts, type ConfigMapData } from "../../controller/desired/facts.ts";
+import type { ModelHosts } from "../../controller/desired/model-hosts.ts";
 import type { Node } from "../../controller/desired/nodes.ts";
 import { isRefusal, type Refusal } from "../../controller/desired/refusal.ts";
 import { templateDigest } from "../../controller/intent.ts";
@@ -44,12 +44,14 @@ export interface Given {
   /** Service accounts and Secrets; of these, the metadata counts. */
   readonly accounts?: readonly (KubeObject & ServiceAccount)[];
   readonly runtimeUpdates?: RuntimeUpdates;
+  /** The installation's rules for where models may come from. */
   readonly modelHosts?: ModelHosts;
 }
 
 export const FOLDER = join(import.meta.dirname, "../golden");
 const NOW = "2026-11-22T12:00:00Z";
-const DEFAULTS = {
+/** What the cases' predictors are made with. */
+export const DEFAULTS = {
   image: "pilotlight/predictor:test",
   resources: { requests: { cpu: "100m", memory: "256Mi" } },
 };

@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "mocha";
 import { parse, parseAllDocuments, stringify } from "yaml";
+import { DEFAULTS } from "../../../test/support/golden.ts";
+import type { ModelHosts } from "../../desired/model-hosts.ts";
 import { VERSION } from "../../version.ts";
 import { runCommand } from "../testing/terminal.ts";
 
@@ -19,7 +21,7 @@ interface Given {
   readonly knativeConfig?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly runtimes?: readonly object[];
   readonly accounts?: readonly object[];
-  readonly modelHosts?: { readonly allowed: readonly string[]; readonly denied: readonly string[] };
+  readonly modelHosts?: ModelHosts;
 }
 interface Want {
   readonly apply?: Manifest | readonly Manifest[];
@@ -40,11 +42,6 @@ function captured(config: NonNullable<Given["knativeConfig"]>): string {
   }));
   return stringify({ apiVersion: "v1", kind: "List", items });
 }
-
-const PREDICTOR = {
-  image: "pilotlight/predictor:test",
-  resources: { requests: { cpu: "100m", memory: "256Mi" } },
-};
 
 describe("pilotlight render", () => {
   let folder = "";
@@ -85,7 +82,7 @@ describe("pilotlight render", () => {
           ? []
           : ["--config", file(`${name}-config.yaml`, captured(knativeConfig))];
       const storage = { allowedHosts: modelHosts?.allowed, deniedHosts: modelHosts?.denied };
-      const settings = file("settings.yaml", stringify({ predictor: PREDICTOR, storage }));
+      const settings = file("settings.yaml", stringify({ predictor: DEFAULTS, storage }));
       const ran = await runCommand("render", "-f", manifest, "--settings", settings, ...config);
       if (refusal !== undefined) {
         assert.equal(ran.code, 1, ran.err);

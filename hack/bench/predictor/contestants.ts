@@ -59,9 +59,9 @@ const output = "predictor.cjs";
 let bundled: Promise<string> | undefined;
 
 /**
- * The predictor with more in its environment. It is one file, as the image runs it: from its
- * sources, a request that finds the caches empty takes a quarter of a millisecond more
- * (docs/decisions/0018), and Node's stripper of types is in its memory.
+ * The predictor with more in its environment. It is one file, as the image runs it: how that is
+ * made changes what a request costs (docs/decisions/0018), and from its sources Node's stripper of
+ * types would be in its memory.
  */
 export async function startOurs(
   workload: Pick<Workload, "name" | "path">,

@@ -1,8 +1,8 @@
 /** A KServe v1 request as a CloudEvent, in either of the two modes of its HTTP binding. */
 import assert from "node:assert/strict";
-import { nest } from "./nest.ts";
 import { ask } from "./target.ts";
 import type { Answer, Target } from "./target.ts";
+import { instancesOf, predictPath } from "./v1.ts";
 
 /** What an event says about itself. */
 export type Attributes = Readonly<Record<string, string>>;
@@ -14,11 +14,6 @@ export const attributes = {
   source: "/conformance",
   type: "conformance.request",
 } as const;
-
-/** How many predictions the request must be answered with. */
-export function rowsOf({ request }: Target): number {
-  return instancesOf(request).length;
-}
 
 /** Sends it with the attributes as headers. */
 export async function askInHeaders(target: Target, given: Attributes): Promise<Answer> {
@@ -42,13 +37,8 @@ export function assertAnswers(attribute: (name: string) => unknown): void {
   assert.notEqual(attribute("id"), attributes.id, "the answer has the request's id");
 }
 
-function dataOf({ request }: Target): object {
-  return { instances: instancesOf(request) };
-}
-
-function instancesOf({ inputs: [input, ...others] }: Target["request"]): unknown[] {
-  assert(input !== undefined && others.length === 0, "a model with one input");
-  return nest(input);
+function dataOf(target: Target): object {
+  return { instances: instancesOf(target) };
 }
 
 async function postEvent(
@@ -57,7 +47,7 @@ async function postEvent(
   headers: Attributes,
   body: object,
 ): Promise<Answer> {
-  return ask(target, `/v1/models/${encodeURIComponent(target.model)}:predict`, {
+  return ask(target, predictPath(target), {
     method: "POST",
     headers: { "content-type": type, ...headers },
     body: JSON.stringify(body),
