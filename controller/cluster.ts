@@ -79,8 +79,16 @@ export interface Writer {
    * where one of that name does.
    */
   applyNew<T extends KubeObject>(kind: Kind, object: KubeObject): Promise<T | undefined>;
-  /** `apply` for the status subresource. */
-  applyStatus<T extends KubeObject>(kind: Kind, object: KubeObject): Promise<T>;
+  /**
+   * `apply` of the status that was worked out for `seen`: undefined, and nothing is written, where
+   * that object has changed since, is gone, or has a successor of the same name. An event of the
+   * change is on its way then, and with it the next look.
+   */
+  applyStatus<T extends KubeObject>(
+    kind: Kind,
+    seen: KubeObject,
+    status: unknown,
+  ): Promise<T | undefined>;
   /** Deletes that very object (uid precondition); absent already is success. */
   remove(kind: Kind, object: KubeObject): Promise<void>;
   /**

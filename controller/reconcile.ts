@@ -4,11 +4,11 @@
  * does may be done twice, or half, and done again.
  */
 import type { InferenceService, InferenceServiceStatus } from "./api/inferenceservice.gen.ts";
-import { CONFIG_MAP, KNATIVE_REVISION, POD } from "./api/kinds.ts";
-import type { KnativeRevision } from "./api/knative-revision.gen.ts";
+import { CONFIG_MAP } from "./api/kinds.ts";
 import type { KnativeService } from "./api/knative-service.gen.ts";
-import { LABEL_COMPONENT, LABEL_INFERENCE_SERVICE } from "./api/names.ts";
+import { LABEL_COMPONENT } from "./api/names.ts";
 import { accountSecrets, readerOf } from "./account-secrets.ts";
+import { belongings } from "./belongings.ts";
 import { applyServices, ownedServices } from "./children.ts";
 import { inferenceServiceKinds } from "./api/kserve.ts";
 import type { Cluster, Kind, KubeObject } from "./cluster.ts";
@@ -148,16 +148,13 @@ async function writeStatus(
     "refusal" | "services" | "warnings" | "rolled" | "effective" | "stopped"
   >,
 ): Promise<void> {
-  const { namespace = "", name, uid } = isvc.metadata;
-  const mine = <T extends KubeObject>(of: Kind): readonly T[] =>
-    cluster.labelled<T>(of, namespace, LABEL_INFERENCE_SERVICE, name);
-  const pods = mine<Pod>(POD);
+  const { revisions, pods } = belongings(cluster, isvc, found.services);
   const status: InferenceServiceStatus = observe({
     isvc,
     ...found,
     digests: digests.of(digestRequest(isvc, found.services.predictor, pods)),
     ...(nodes === undefined ? {} : { nodes }),
-    revisions: mine<KnativeRevision>(KNATIVE_REVISION),
+    revisions,
     pods,
     now: now()
       .toISOString()
@@ -166,15 +163,10 @@ async function writeStatus(
   if (sameStatus(isvc.status, status)) {
     return;
   }
-  // The uid makes this a write to that very object: one deleted and made again meanwhile is left
-  // alone.
-  const metadata = { name, namespace, ...(uid === undefined ? {} : { uid }) };
-  await cluster.applyStatus(kind, {
-    apiVersion: kind.apiVersion,
-    kind: kind.kind,
-    metadata,
-    status,
-  } as KubeObject);
+  if ((await cluster.applyStatus(kind, isvc, status)) === undefined) {
+    // It is not as it was: the event that tells how it is now brings the next reconcile.
+    return;
+  }
   for (const note of happenings(isvc.status, status)) {
     cluster.note(isvc, note);
   }

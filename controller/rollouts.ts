@@ -1,18 +1,16 @@
 /** Where rollouts meet the cluster: what there is, what the pods have counted, and what follows. */
 import type { InferenceService } from "./api/inferenceservice.gen.ts";
-import { KNATIVE_REVISION, POD } from "./api/kinds.ts";
-import type { KnativeRevision } from "./api/knative-revision.gen.ts";
 import type { KnativeService } from "./api/knative-service.gen.ts";
 import {
   type ComponentName,
   COMPONENTS,
-  LABEL_INFERENCE_SERVICE,
   LABEL_REVISION,
   type PerComponent,
   PREDICTOR_PORT,
 } from "./api/names.ts";
-import type { Cluster, KubeObject } from "./cluster.ts";
-import { livePods, type Pod } from "./observe/pods.ts";
+import { belongings } from "./belongings.ts";
+import type { Cluster } from "./cluster.ts";
+import { livePods } from "./observe/pods.ts";
 import { type Outcome, SETTLED } from "./outcome.ts";
 import type { Meter } from "./rollout/metrics.ts";
 import { rollOut, type RolledOut, type RollOutInput, underGate } from "./rollout/roll-out.ts";
@@ -38,9 +36,7 @@ export async function rollOutAll(
   live: PerComponent<KnativeService>,
 ): Promise<PerComponent<RolledOut>> {
   const { cluster, now } = context;
-  const { namespace = "", name } = isvc.metadata;
-  const mine = <T extends KubeObject>(kind: typeof POD): readonly T[] =>
-    cluster.labelled<T>(kind, namespace, LABEL_INFERENCE_SERVICE, name);
+  const found = belongings(cluster, isvc, live);
   const rolled: Partial<Record<ComponentName, RolledOut>> = {};
   for (const component of COMPONENTS) {
     const wish = wanted[component];
@@ -50,8 +46,7 @@ export async function rollOutAll(
         component,
         wanted: wish,
         live: live[component],
-        revisions: mine<KnativeRevision>(KNATIVE_REVISION),
-        pods: mine<Pod>(POD),
+        ...found,
         nowMs: now().getTime(),
       };
       rolled[component] = rollOut({ ...input, ...(await measured(context, input)) });

@@ -27,6 +27,8 @@ export const LABEL_INFERENCE_SERVICE = "pilotlight.dev/inferenceservice";
 export const LABEL_COMPONENT = "pilotlight.dev/component";
 /** Knative's: on revisions and pods, the revision. */
 export const LABEL_REVISION = "serving.knative.dev/revision";
+/** Knative's: on the same objects, the uid of the Knative Service that they were made of. */
+export const LABEL_SERVICE_UID = "serving.knative.dev/serviceUID";
 /** KServe's spelling of the next. */
 export const LABEL_KSERVE_VISIBILITY = "networking.kserve.io/visibility";
 /** Knative's: `cluster-local` on a service keeps it off the outer gateway. */

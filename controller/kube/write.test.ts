@@ -23,7 +23,7 @@ describe("writes", () => {
 
   it("applies by server-side apply, forced, under one field manager", async () => {
     const applied = await writes().apply(WIDGET, widget("a", 1));
-    await writes().applyStatus(WIDGET, widget("a", 1));
+    await writes().applyStatus(WIDGET, widget("a", 1), {});
     assert.equal(applied.metadata.resourceVersion, "7");
     assert(Object.isFrozen(applied.metadata));
     assert.deepEqual(
@@ -109,7 +109,7 @@ describe("writes", () => {
   it("F12: without the lease nothing is sent; reads are", async () => {
     const lost = writes({ mayWrite: () => false, remainingMs: () => 0 });
     await assert.rejects(lost.apply(WIDGET, widget("a", 1)), LeaseLostError);
-    await assert.rejects(lost.applyStatus(WIDGET, widget("a", 1)), LeaseLostError);
+    await assert.rejects(lost.applyStatus(WIDGET, widget("a", 1), {}), LeaseLostError);
     await assert.rejects(lost.remove(WIDGET, widget("a", 1)), LeaseLostError);
     assert.equal(http.requests.length, 0);
     assert.notEqual(await lost.read(WIDGET, "default", "a"), undefined);

@@ -54,7 +54,11 @@ export interface Writes {
   ) => Promise<ObjectMeta | undefined>;
   readonly apply: (kind: Kind, object: KubeObject) => Promise<KubeObject>;
   readonly applyNew: (kind: Kind, object: KubeObject) => Promise<KubeObject | undefined>;
-  readonly applyStatus: (kind: Kind, object: KubeObject) => Promise<KubeObject>;
+  readonly applyStatus: (
+    kind: Kind,
+    seen: KubeObject,
+    status: unknown,
+  ) => Promise<KubeObject | undefined>;
   readonly remove: (kind: Kind, object: KubeObject) => Promise<void>;
 }
 
@@ -96,7 +100,14 @@ export function createWrites(options: WriteOptions): Writes {
         throw error;
       }
     },
-    applyStatus: (kind, object) => patch(kind, object, "status"),
+    async applyStatus(kind, seen, status) {
+      try {
+        return await patch(kind, statusOf(kind, seen, status), "status");
+      } catch (error) {
+        if (isConflict(error) || isNotFound(error)) return undefined;
+        throw error;
+      }
+    },
     async remove(kind, object) {
       const { namespace, name, uid } = object.metadata;
       assert(
@@ -125,6 +136,26 @@ export function createWrites(options: WriteOptions): Writes {
       onWrite?.(kind, object, "delete");
     },
   };
+}
+
+/**
+ * The resourceVersion makes it a write to what was seen. A uid alone would not: the status
+ * subresource takes the metadata from the live object, and a late write would tell of a service
+ * that is gone in the status of its successor.
+ */
+function statusOf(kind: Kind, seen: KubeObject, status: unknown): KubeObject {
+  const { namespace, name, uid, resourceVersion } = seen.metadata;
+  assert(
+    uid !== undefined && resourceVersion !== undefined,
+    `a status of ${collectionPath(kind, namespace)}/${name} needs the object as it was read`,
+  );
+  const metadata = {
+    ...(namespace === undefined ? {} : { namespace }),
+    name,
+    uid,
+    resourceVersion,
+  };
+  return { apiVersion: kind.apiVersion, kind: kind.kind, metadata, status } as KubeObject;
 }
 
 function isRefusedVersion(error: unknown): boolean {

@@ -131,21 +131,26 @@ describe("a model from an S3 server", () => {
   it("an edit makes one revision, a label none", async () => {
     const revisions = async (): Promise<string[]> =>
       (await w.revisions(at)).map(({ metadata }) => metadata.name).toSorted();
-    assert.deepEqual(await revisions(), [`${at.name}-predictor-00001`]);
+    const [first, second] = ["00001", "00002"].map((number) => `${at.name}-predictor-${number}`);
+    assert.ok(second !== undefined);
+    assert.deepEqual(await revisions(), [first]);
     await w.kubectl("label", "isvc", at.name, "team=sound", "-n", at.namespace);
     const patch = JSON.stringify({ spec: { predictor: { containerConcurrency: 3 } } });
     await w.kubectl("patch", "isvc", at.name, "-n", at.namespace, "--type=merge", `-p=${patch}`);
-    const second = `${at.name}-predictor-00002`;
     await w.client.until("the second revision", async () =>
       (await revisions()).includes(second) ? true : undefined,
     );
     await w.untilUp(at);
-    assert.deepEqual(await revisions(), [`${at.name}-predictor-00001`, second]);
+    assert.deepEqual(await revisions(), [first, second]);
     // Both were told by their pods, and neither the edit nor the download changed the model.
     await w.client.until("the history names one content for both revisions", async () => {
       const { status } = (await w.isvc(at.namespace, at.name)) ?? {};
-      const digests = (status?.history ?? []).map(({ modelDigest }) => modelDigest ?? "none");
-      assert.equal(digests.length, 2);
+      const entries = status?.history ?? [];
+      assert.deepEqual(
+        entries.map(({ revision, outcome }) => `${revision} ${outcome}`),
+        [`${second} Serving`, `${first} Superseded`],
+      );
+      const digests = entries.map(({ modelDigest }) => modelDigest ?? "none");
       assert.match(digests[0] ?? "", /^sha256:[0-9a-f]{64}$/);
       assert.equal(digests[1], digests[0]);
       return true;

@@ -38,6 +38,7 @@ export class MemoryCluster implements Cluster {
   readonly statuses: InferenceServiceStatus[] = [];
   readonly notes: EventNote[] = [];
   readonly #objects = new Map<string, Specified>();
+  #made = 0;
 
   get<T extends KubeObject>(kind: Kind, namespace: string, name: string): T | undefined {
     return this.#objects.get(keyOf(kind, namespace, name)) as T | undefined;
@@ -76,7 +77,8 @@ export class MemoryCluster implements Cluster {
     const { spec } = object as Specified;
     const changed = canonical(before?.spec ?? null) !== canonical(spec ?? null);
     const generation = (before?.metadata.generation ?? 0) + (changed ? 1 : 0);
-    const metadata = { ...before?.metadata, ...object.metadata, generation };
+    const uid = before?.metadata.uid ?? `made-${(this.#made += 1)}`;
+    const metadata = { uid, ...before?.metadata, ...object.metadata, generation };
     return Promise.resolve(this.put({ ...before, ...object, metadata }) as T);
   }
 
@@ -85,10 +87,14 @@ export class MemoryCluster implements Cluster {
     return this.apply(kind, object);
   }
 
-  applyStatus<T extends KubeObject>(kind: Kind, object: KubeObject): Promise<T> {
-    const { status } = object as InferenceService;
-    const { namespace, name } = object.metadata;
+  applyStatus<T extends KubeObject>(
+    kind: Kind,
+    seen: KubeObject,
+    status: unknown,
+  ): Promise<T | undefined> {
+    const { namespace, name } = seen.metadata;
     const before = this.#objects.get(keyOf(kind, namespace, name));
+    if (before !== seen) return Promise.resolve(undefined);
     // As the API server would keep it: a field that is undefined is none.
     const kept = JSON.parse(JSON.stringify(status)) as InferenceServiceStatus;
     this.statuses.push(kept);
@@ -121,14 +127,10 @@ function keyOf(
   return [apiVersion, kind, namespace ?? "", name].join("/");
 }
 
-/**
- * A reconcile of default/iris, whose clock and pods are the test's. A second one, as what the first
- * wrote brings it about, must have nothing left to write.
- */
-export async function reconcileIris(
-  cluster: MemoryCluster,
-  parts: Pick<ReconcileContext, "now" | "meter" | "digests">,
-): Promise<void> {
+type Parts = Pick<ReconcileContext, "now" | "meter" | "digests">;
+
+/** A reconcile of default/iris, whose clock and pods are the test's. */
+export async function reconcileOnce(cluster: MemoryCluster, parts: Parts): Promise<void> {
   const context: ReconcileContext = {
     cluster,
     defaults: { image: IMAGE, resources: {} },
@@ -142,8 +144,16 @@ export async function reconcileIris(
     ...parts,
   };
   await reconcile(context, "default", "iris");
+}
+
+/**
+ * The same; and a second one, as what the first wrote brings it about, must have nothing left to
+ * write.
+ */
+export async function reconcileIris(cluster: MemoryCluster, parts: Parts): Promise<void> {
+  await reconcileOnce(cluster, parts);
   const written = cluster.statuses.length;
-  await reconcile(context, "default", "iris");
+  await reconcileOnce(cluster, parts);
   assert.equal(cluster.statuses.length, written, "a second reconcile wrote another status");
 }
 

@@ -33,6 +33,12 @@ function conditions(...texts: readonly string[]) {
 export class PlayedKnative {
   readonly #cluster: MemoryCluster;
 
+  /** As they stand on the revisions and the pods of the service that there is. */
+  get #labels(): Readonly<Record<string, string>> {
+    const uid = this.service?.metadata.uid;
+    return { ...LABELS, ...(uid === undefined ? {} : { "serving.knative.dev/serviceUID": uid }) };
+  }
+
   constructor(cluster: MemoryCluster) {
     this.#cluster = cluster;
   }
@@ -78,7 +84,7 @@ export class PlayedKnative {
   revision(name: string, ...words: readonly string[]): void {
     this.#cluster.put({
       ...KNATIVE_REVISION,
-      metadata: { name, namespace: "default", labels: LABELS },
+      metadata: { name, namespace: "default", labels: this.#labels },
       status: { conditions: conditions(...words) },
     } as never);
   }
@@ -93,7 +99,7 @@ export class PlayedKnative {
         namespace: "default",
         uid: `uid-${name}`,
         creationTimestamp: "2026-11-22T12:00:00Z",
-        labels: { ...LABELS, "serving.knative.dev/revision": revision },
+        labels: { ...this.#labels, "serving.knative.dev/revision": revision },
         ...extra,
       },
       ...(status === undefined ? {} : { status }),
