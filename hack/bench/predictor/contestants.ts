@@ -3,6 +3,7 @@ import { fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { stop } from "esbuild";
 import { usableCpus } from "../../../predictor/ops/cpus.ts";
 import { bundleProgram } from "../../bundle/bundle.ts";
 import { nodeArguments, programOf } from "../../bundle/programs.ts";
@@ -20,6 +21,8 @@ export type Contestant = AsyncDisposable & {
   readonly name: string;
   /** The process, for its memory. */
   readonly pid: number;
+  /** Answers one connection for so long, by requests that take little; how many those were. */
+  answer(ms: number): Promise<number>;
   measure(connections: number, ms: number): Promise<Sample>;
 };
 
@@ -28,7 +31,7 @@ export type Contestant = AsyncDisposable & {
  * first: onnxruntime alone answers no probes, and each of ours takes a CPU from the model.
  */
 export function served(name: string, server: RunningServer, workload: Workload): Contestant {
-  const { bodies, headers = {} } = workload;
+  const { bodies, headers = {}, quickBodies = bodies } = workload;
   const path = `/v2/models/${workload.name}/infer`;
   const target = { port: server.port, path, bodies, headers };
   // With iris, the load generator asks more often than the CPUs can answer.
@@ -36,6 +39,10 @@ export function served(name: string, server: RunningServer, workload: Workload):
   return {
     name,
     pid: server.pid,
+    answer: async (ms) => {
+      const quick = { ...target, bodies: quickBodies, connections: 1, ms };
+      return (await applyLoad(server, quick)).latencies.length;
+    },
     measure: async (connections, ms) => {
       const sample = await applyLoad(server, { ...target, connections, ms });
       if (!probed) return sample;
@@ -69,7 +76,7 @@ export async function startOurs(
 ): Promise<RunningServer> {
   const { name, path } = workload;
   const flags = ["--port=0", "--host=127.0.0.1", `--model-name=${name}`, `--storage-uri=${path}`];
-  bundled ??= bundleProgram(output);
+  bundled ??= bundleOurs();
   const program = nodeArguments(output, await bundled);
   const child = spawn(process.execPath, [...program, ...flags], {
     stdio: ["pipe", "pipe", "inherit"],
@@ -96,6 +103,13 @@ export async function startOurs(
     };
   }
   throw new Error("the predictor ended before it served");
+}
+
+/** Returns the folder. esbuild's own process would wake now and then, on the measured CPUs. */
+async function bundleOurs(): Promise<string> {
+  const folder = await bundleProgram(output);
+  await stop();
+  return folder;
 }
 
 /** Our predictor as a contestant. */
@@ -149,6 +163,7 @@ export async function raw(workload: Workload): Promise<Contestant> {
   return {
     name: "raw",
     pid: child.pid ?? 0,
+    answer: async (ms) => (await run({ ms, callers: 1, quick: true })).latencies.length,
     measure: async (connections, ms) => {
       const sample = await run({ ms, callers: connections });
       const afterMs = Math.ceil((connections * sample.elapsedMs) / sample.latencies.length);

@@ -13,8 +13,8 @@ import type { Contestant } from "./contestants.ts";
 import { footprint } from "./footprint.ts";
 import { applyLoad } from "./load.ts";
 import { machine, printChecks, printRows, rowOf, writeResults } from "./report.ts";
-import { measureRounds } from "./rounds.ts";
-import type { Cell } from "./rounds.ts";
+import { measureRounds, measureStarts } from "./rounds.ts";
+import type { Cell, Field } from "./rounds.ts";
 import { measuredOf } from "./samples.ts";
 import { startServer } from "./server.ts";
 import { short } from "./stats.ts";
@@ -85,11 +85,25 @@ type Options = {
   readonly environment: Readonly<Record<string, string>>;
 };
 
-async function measure(
-  workload: Workload,
-  { rounds, withPeers, environment }: Options,
-): Promise<Cell[]> {
+async function measure(workload: Workload, { rounds, ...options }: Options): Promise<Cell[]> {
   const { name: model, ms } = workload;
+  const levels = model === "iris" ? [1, 32] : [1, 8];
+  const turns = Math.max(1, Math.round(ms / turnMs));
+  const plan = { model, levels, rounds, ms, turns };
+  const start = async (): Promise<Field> => fieldOf(workload, options);
+  if (workload.quickBodies !== undefined) return measureStarts(start, plan);
+  await using field = await start();
+  // Awaited here: with the function's end the servers end.
+  const cells = await measureRounds(field.contestants, plan);
+  return cells;
+}
+
+/** Starts all that are measured with a model. */
+async function fieldOf(
+  workload: Workload,
+  { withPeers, environment }: Omit<Options, "rounds">,
+): Promise<Field> {
+  const { name: model } = workload;
   await using stack = new AsyncDisposableStack();
   const contestants: Contestant[] = [];
   const enter = async (started: Promise<Contestant>): Promise<void> => {
@@ -100,9 +114,6 @@ async function measure(
   if (model === "iris" || model === "distilbert") await enter(naive(workload));
   if (model !== "iris") await enter(raw(workload));
   else if (withPeers) for (const name of PEERS) await enter(peer(name, workload));
-  const levels = model === "iris" ? [1, 32] : [1, 8];
-  const turns = Math.max(1, Math.round(ms / turnMs));
-  // Awaited here: with the function's end the servers end.
-  const cells = await measureRounds(contestants, { model, levels, rounds, ms, turns });
-  return cells;
+  const running = stack.move();
+  return { contestants, [Symbol.asyncDispose]: async () => running.disposeAsync() };
 }

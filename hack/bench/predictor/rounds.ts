@@ -14,6 +14,8 @@ import type { Summary } from "./stats.ts";
  * ones after 1,700 (docs/decisions/0018). What serves for longer than a minute is measured.
  */
 const warmUpAnswers = 2000;
+/** Between two looks at how many there were. */
+const warmUpMs = 3000;
 
 export type Cell = {
   readonly model: string;
@@ -33,47 +35,87 @@ export type Plan = {
   readonly turns?: number;
 };
 
-/**
- * Measures every contestant at every level, in alternating order. With several turns in a round, a
- * cell's figures are those of its turns together: what the host does for ten seconds then hits all.
- */
+/** Contestants that all stand ready, until they are disposed of. */
+export type Field = AsyncDisposable & { readonly contestants: readonly Contestant[] };
+
+/** Measures every contestant at every level in every round, in alternating order. */
 export async function measureRounds(
   contestants: readonly Contestant[],
-  { model, levels, rounds, ms, turns = 1 }: Plan,
+  plan: Plan,
 ): Promise<Cell[]> {
-  for (const each of contestants) {
-    await warmUp(each, ms / 2);
-    await each.measure(Math.max(...levels), ms / 2);
+  await warmUp(contestants, plan);
+  const measured: Measurement[] = [];
+  for (let round = 0; round < plan.rounds; round++) {
+    measured.push(...(await measureRound(contestants, plan, round)));
   }
-  const cells = new Map<string, Measured[]>();
-  for (let round = 0; round < rounds; round++) {
-    for (const connections of levels) {
-      const samples = contestants.map((): Sample[] => []);
-      for (let turn = 0; turn < turns; turn++) {
-        const order = [...contestants.entries()];
-        if ((round + turn) % 2 === 1) order.reverse();
-        for (const [index, each] of order) {
-          samples[index]?.push(await each.measure(connections, ms / turns));
-        }
-      }
-      for (const [index, { name }] of contestants.entries()) {
-        const key = JSON.stringify([name, connections]);
-        cells.set(key, [...(cells.get(key) ?? []), measuredOf(samples[index] ?? [])]);
+  return cellsOf(plan.model, measured);
+}
+
+/**
+ * The same with contestants that are started anew for each round. Where the memory of a process
+ * lies is decided at its start and stays: runs of a model of 254 MB differ by two percent from
+ * start to start, and rounds of one start all have its luck.
+ */
+export async function measureStarts(start: () => Promise<Field>, plan: Plan): Promise<Cell[]> {
+  const measured: Measurement[] = [];
+  for (let round = 0; round < plan.rounds; round++) {
+    await using field = await start();
+    await warmUp(field.contestants, plan);
+    measured.push(...(await measureRound(field.contestants, plan, round)));
+  }
+  return cellsOf(plan.model, measured);
+}
+
+type Measurement = Omit<Cell, "model" | "rounds"> & { readonly measured: Measured };
+
+/**
+ * With several turns in a round, a cell's figures are those of its turns together: what the host
+ * does for ten seconds then hits all.
+ */
+async function measureRound(
+  contestants: readonly Contestant[],
+  { model, levels, rounds, ms, turns = 1 }: Plan,
+  round: number,
+): Promise<Measurement[]> {
+  const measured: Measurement[] = [];
+  for (const connections of levels) {
+    const samples = contestants.map((): Sample[] => []);
+    for (let turn = 0; turn < turns; turn++) {
+      const order = [...contestants.entries()];
+      if ((round + turn) % 2 === 1) order.reverse();
+      for (const [index, each] of order) {
+        samples[index]?.push(await each.measure(connections, ms / turns));
       }
     }
-    process.stderr.write(`${model}: round ${round + 1} of ${rounds}\n`);
+    for (const [index, { name }] of contestants.entries()) {
+      const own = measuredOf(samples[index] ?? []);
+      measured.push({ contestant: name, connections, measured: own });
+    }
   }
-  return [...cells].map(([key, measured]) => {
-    const [contestant, connections] = JSON.parse(key) as [string, number];
-    return { model, contestant, connections, rounds: measured };
+  process.stderr.write(`${model}: round ${round + 1} of ${rounds}\n`);
+  return measured;
+}
+
+/** Measurements of a contestant with as many connections, by round. */
+function cellsOf(model: string, measured: readonly Measurement[]): Cell[] {
+  const keyOf = ({ contestant, connections }: Measurement): string =>
+    `${connections} ${contestant}`;
+  return [...Map.groupBy(measured, keyOf).values()].flatMap((all) => {
+    const [first] = all;
+    if (first === undefined) return [];
+    const { contestant, connections } = first;
+    return [{ model, contestant, connections, rounds: all.map((each) => each.measured) }];
   });
 }
 
-async function warmUp(contestant: Contestant, ms: number): Promise<void> {
-  for (let answers = 0; answers < warmUpAnswers;) {
-    const { latencies } = await contestant.measure(1, ms);
-    if (latencies.length === 0) throw new Error(`${contestant.name} answers nothing`);
-    answers += latencies.length;
+async function warmUp(contestants: readonly Contestant[], { levels, ms }: Plan): Promise<void> {
+  for (const each of contestants) {
+    for (let answers = 0; answers < warmUpAnswers;) {
+      const more = await each.answer(warmUpMs);
+      if (more === 0) throw new Error(`${each.name} answers nothing`);
+      answers += more;
+    }
+    await each.measure(Math.max(...levels), ms / 2);
   }
 }
 
