@@ -5,6 +5,7 @@ const benchmarks: Readonly<Record<string, () => Promise<{ main(args: string[]): 
     batching: async () => import("./predictor/batching.ts"),
     coldstart: async () => import("./coldstart/main.ts"),
     controller: async () => import("./controller/main.ts"),
+    fusions: async () => import("./predictor/fusions.ts"),
     zipf: async () => import("./zipf/main.ts"),
     "executor-spike": async () => import("./predictor/executor-spike.ts"),
   };

@@ -3,8 +3,10 @@
  * serve, and never a secret: the model runs on the CPU, and whoever operates it is told why.
  */
 import { messageOf } from "../errors.ts";
-import { cpu, openSession } from "./session.ts";
-import type { importRuntime, Session, SessionOptions } from "./session.ts";
+import { cpu } from "./session-options.ts";
+import type { SessionOptions } from "./session-options.ts";
+import { openSession } from "./session.ts";
+import type { importRuntime, Session } from "./session.ts";
 
 type Runtime = Awaited<ReturnType<typeof importRuntime>>;
 

@@ -7,6 +7,8 @@ import type { InferenceSession } from "onnxruntime-node";
 import { datatypeOf, datatypes } from "../protocol/datatypes.ts";
 import { packStrings, unpackStrings, viewOf } from "../protocol/tensor.ts";
 import { importBinding, withNative } from "./native.ts";
+import { createOptions } from "./session-options.ts";
+import type { SessionOptions } from "./session-options.ts";
 import type { Bytes, Signature, Tensor, TensorSpec } from "../protocol/tensor.ts";
 
 type Runtime = typeof import("onnxruntime-node");
@@ -21,30 +23,6 @@ export type Session = {
   run(inputs: readonly Tensor[], outputs: readonly string[]): Promise<Tensor[]>;
   release(): Promise<void>;
 };
-
-export type SessionOptions = {
-  readonly path: string;
-  readonly threads: number;
-  /** See LoadOptions. */
-  readonly spinning?: boolean;
-  readonly optimization: "all" | "basic";
-  /** onnxruntime's execution providers, the wanted one first; the CPU without it. */
-  readonly providers?: readonly string[] | undefined;
-};
-
-/**
- * How onnxruntime's threads wait between the steps of a run. By its own default they poll for as long
- * as they like, after the run too: the CPU then lacks to whoever has the next request. So they poll
- * for about as long as a step takes that has work for one thread only, and stop with the run.
- */
-const polling = {
-  intra_op: { allow_spinning: "1", spin_duration_us: "50" },
-  force_spinning_stop: "1",
-};
-const sleeping = { intra_op: { allow_spinning: "0" } };
-
-/** The execution provider that every machine has. */
-export const cpu = "cpu";
 
 /** onnxruntime's native library; takes tens of milliseconds, so that it can be called early. */
 export async function importRuntime(): Promise<Runtime> {
@@ -69,15 +47,7 @@ function useHalfWords(runtime: Runtime): void {
 /** Loads a model. Throws what onnxruntime says, or what of the model the protocol can't express. */
 export async function openSession(runtime: Runtime, options: SessionOptions): Promise<Session> {
   const create = async (): Promise<InferenceSession> =>
-    runtime.InferenceSession.create(options.path, {
-      intraOpNumThreads: options.threads,
-      interOpNumThreads: 1,
-      extra: { session: options.spinning === true ? polling : sleeping },
-      graphOptimizationLevel: options.optimization,
-      // What goes wrong is thrown, too; a client must not be able to fill the log with it.
-      logSeverityLevel: 4,
-      executionProviders: [...(options.providers ?? [cpu])],
-    });
+    runtime.InferenceSession.create(options.path, createOptions(options));
   const { created: session, native } = await withNative(await importBinding(), create);
   const signature = {
     inputs: session.inputMetadata.map((metadata) => {
