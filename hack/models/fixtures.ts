@@ -26,6 +26,7 @@ const everyType: readonly (readonly [name: string, type: DataType])[] = [
   ["INT32", "INT32"],
   ["INT64", "INT64"],
   ["FP16", "FLOAT16"],
+  ["BF16", "BFLOAT16"],
   ["FP32", "FLOAT"],
   ["FP64", "DOUBLE"],
   ["BYTES", "STRING"],

@@ -22,6 +22,7 @@ export const dataType = {
   DOUBLE: 11,
   UINT32: 12,
   UINT64: 13,
+  BFLOAT16: 16,
 } as const;
 export type DataType = keyof typeof dataType;
 

@@ -5,7 +5,14 @@
  */
 import { datatypes } from "../protocol/datatypes.ts";
 import { declaresBatch, joinRows, splitRows } from "../protocol/rows.ts";
-import { elementCount, inOnePiece, packStrings, viewOf } from "../protocol/tensor.ts";
+import {
+  elementCount,
+  inOnePiece,
+  numbersOf,
+  packStrings,
+  setterOf,
+  viewOf,
+} from "../protocol/tensor.ts";
 import type { Bytes, Signature, Tensor, TensorSpec } from "../protocol/tensor.ts";
 import { joinTokens, splitTokens, tokenLayout } from "../protocol/tokens.ts";
 import type { Session } from "./session.ts";
@@ -16,6 +23,8 @@ const freeSizes = [8, 32, 512];
 const elementsMax = 16_777_216;
 /** Room for the different order of sums in a larger matrix multiplication. */
 const relativeTolerance = 1e-3;
+/** Two neighbours of this datatype differ by more. */
+const bfloat16Tolerance = 2 ** -7;
 const absoluteTolerance = 1e-5;
 
 export type Probe = {
@@ -50,10 +59,15 @@ function sampleData(spec: TensorSpec, count: number, seed: number): Bytes {
   // Zeros in the first sample: the one input that never makes a loop long or an index too large.
   if (seed === 0) return data;
   if (kind === "bool") return data.fill(1);
-  const view = viewOf({ datatype: spec.datatype, data }) as (number | bigint)[];
+  const small = (index: number): number => (index * 7 + seed) % 3;
+  if (kind === "long") {
+    const view = viewOf({ datatype: spec.datatype, data }) as bigint[];
+    for (let index = 0; index < count; index++) view[index] = BigInt(small(index) % 2);
+    return data;
+  }
+  const set = setterOf({ datatype: spec.datatype, data });
   for (let index = 0; index < count; index++) {
-    const small = (index * 7 + seed) % 3;
-    view[index] = kind === "long" ? BigInt(small % 2) : kind === "float" ? small / 2 : small % 2;
+    set(index, kind === "float" ? small(index) / 2 : small(index) % 2);
   }
   return data;
 }
@@ -138,11 +152,12 @@ function sampleTokens(signature: Signature, length: number): Tensor[] {
 export function isClose(one: Tensor, other: Tensor | undefined): boolean {
   if (other === undefined || one.shape.join() !== other.shape.join()) return false;
   if (datatypes[one.datatype].kind !== "float") return Buffer.compare(one.data, other.data) === 0;
-  const [left, right] = [viewOf(one) as number[], viewOf(other) as number[]];
+  const relative = one.datatype === "BF16" ? bfloat16Tolerance : relativeTolerance;
+  const [left, right] = [numbersOf(one) as number[], numbersOf(other) as number[]];
   for (let index = 0; index < left.length; index++) {
     const [a, b] = [left[index] ?? 0, right[index] ?? 0];
     if (Object.is(a, b)) continue;
-    const tolerance = absoluteTolerance + relativeTolerance * Math.max(Math.abs(a), Math.abs(b));
+    const tolerance = absoluteTolerance + relative * Math.max(Math.abs(a), Math.abs(b));
     if (!(Math.abs(a - b) <= tolerance)) return false;
   }
   return true;

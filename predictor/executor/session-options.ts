@@ -33,15 +33,24 @@ const sleeping = { intra_op: { allow_spinning: "0" } };
  */
 const slowOnCpu = { disable_specified_optimizers: "SkipLayerNormFusion" };
 
-/** What InferenceSession.create is given. */
-export function createOptions(options: SessionOptions): InferenceSession.SessionOptions {
+/**
+ * What InferenceSession.create is given. `folder` is for a model in memory: there lie the files that
+ * it names for its weights.
+ */
+export function createOptions(
+  options: SessionOptions,
+  folder?: string,
+): InferenceSession.SessionOptions {
   const { threads, spinning = false, optimization, providers = [cpu] } = options;
   const onCpuOnly = providers.every((provider) => provider === cpu);
   return {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     extra: {
-      session: spinning ? polling : sleeping,
+      session: {
+        ...(spinning ? polling : sleeping),
+        ...(folder === undefined ? {} : { model_external_initializers_file_folder_path: folder }),
+      },
       ...(onCpuOnly ? { optimization: slowOnCpu } : {}),
     },
     graphOptimizationLevel: optimization,

@@ -3,9 +3,15 @@
  * its run() and create() block the thread, and native faults end the process.
  */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { InferenceSession } from "onnxruntime-node";
+import { messageOf } from "../errors.ts";
+import { narrow } from "../protocol/bfloat16.ts";
 import { datatypeOf, datatypes } from "../protocol/datatypes.ts";
-import { packStrings, unpackStrings, viewOf } from "../protocol/tensor.ts";
+import type { Datatype } from "../protocol/datatypes.ts";
+import { numbersOf, packStrings, unpackStrings, viewOf } from "../protocol/tensor.ts";
+import { widenBFloat16 } from "./bfloat16-model.ts";
 import { importBinding, withNative } from "./native.ts";
 import { createOptions } from "./session-options.ts";
 import type { SessionOptions } from "./session-options.ts";
@@ -15,7 +21,7 @@ type Runtime = typeof import("onnxruntime-node");
 
 export type Session = {
   readonly signature: Signature;
-  /** Outputs left out because they are no tensors of the protocol (maps, sequences, bfloat16). */
+  /** Outputs left out because they are no tensors of the protocol (maps, sequences). */
   readonly skipped: readonly string[];
   /** Runs go straight to the native library. */
   readonly fast: boolean;
@@ -46,39 +52,70 @@ function useHalfWords(runtime: Runtime): void {
 
 /** Loads a model. Throws what onnxruntime says, or what of the model the protocol can't express. */
 export async function openSession(runtime: Runtime, options: SessionOptions): Promise<Session> {
-  const create = async (): Promise<InferenceSession> =>
-    runtime.InferenceSession.create(options.path, createOptions(options));
-  const { created: session, native } = await withNative(await importBinding(), create);
+  const { created: session, native, inner } = await create(runtime, options);
+  const outer = new Map([...inner].map(([name, wide]) => [wide, name]));
   const signature = {
     inputs: session.inputMetadata.map((metadata) => {
-      const spec = specOf(metadata);
+      const spec = specOf(metadata, outer);
       if (spec === undefined) throw new Error(`input ${metadata.name} is of an unsupported type`);
       return spec;
     }),
-    outputs: session.outputMetadata.flatMap((metadata) => specOf(metadata) ?? []),
+    outputs: session.outputMetadata.flatMap((metadata) => specOf(metadata, outer) ?? []),
   };
   if (signature.outputs.length === 0) throw new Error("the model has no tensor output");
   const served = new Set(signature.outputs.map((spec) => spec.name));
+  const named = session.outputNames.map((name) => outer.get(name) ?? name);
   return {
     signature,
-    skipped: session.outputNames.filter((name) => !served.has(name)),
+    skipped: named.filter((name) => !served.has(name)),
     release: async () => session.release(),
     fast: native !== undefined,
     run: async (inputs, outputs) => {
       const feeds: Record<string, RuntimeTensor> = {};
-      for (const input of inputs) feeds[input.name] = toRuntime(runtime, input);
+      for (const input of inputs) {
+        feeds[inner.get(input.name) ?? input.name] = toRuntime(runtime, input);
+      }
+      const fetched = inner.size === 0 ? outputs : outputs.map((name) => inner.get(name) ?? name);
       // Naming the fetches keeps non-tensor outputs out, which run() refuses to return.
       const results =
         native === undefined
-          ? await session.run(feeds, outputs)
-          : native.run(feeds, fetchesOf(outputs), {});
-      return outputs.map((name) => {
-        const result = results[name];
+          ? await session.run(feeds, fetched)
+          : native.run(feeds, fetchesOf(fetched), {});
+      return outputs.map((name, index) => {
+        const result = results[fetched[index] ?? name];
         assert(result, `onnxruntime left out ${name}`);
-        return fromRuntime(name, result);
+        return fromRuntime(name, result, inner.has(name) ? "BF16" : datatypeOf(result.type));
       });
     },
   };
+}
+
+type Created = Awaited<ReturnType<typeof withNative<InferenceSession>>> & {
+  /** The session's names of the model's tensors of bfloat16: see bfloat16-model.ts. */
+  readonly inner: ReadonlyMap<string, string>;
+};
+
+async function create(runtime: Runtime, options: SessionOptions): Promise<Created> {
+  const { path } = options;
+  const binding = await importBinding();
+  try {
+    const open = async (): Promise<InferenceSession> =>
+      runtime.InferenceSession.create(path, createOptions(options));
+    return { ...(await withNative(binding, open)), inner: new Map() };
+  } catch (error) {
+    if (!refusesBFloat16(error)) throw error;
+    const widened = widenBFloat16(new Uint8Array(await readFile(path)));
+    if (widened === undefined) throw error;
+    const { model, names } = widened;
+    const open = async (): Promise<InferenceSession> =>
+      runtime.InferenceSession.create(model, createOptions(options, dirname(path)));
+    return { ...(await withNative(binding, open)), inner: names };
+  }
+}
+
+/** onnxruntime-node's words for a number of TensorProto.DataType that it knows no array for. */
+function refusesBFloat16(error: unknown): boolean {
+  return messageOf(error).includes("Unsupported data type: 16");
 }
 
 function fetchesOf(outputs: readonly string[]): Record<string, null> {
@@ -87,12 +124,17 @@ function fetchesOf(outputs: readonly string[]): Record<string, null> {
   return fetches;
 }
 
-function specOf(metadata: InferenceSession.ValueMetadata): TensorSpec | undefined {
+/** `outer` has the model's own names of those that were widened. */
+function specOf(
+  metadata: InferenceSession.ValueMetadata,
+  outer: ReadonlyMap<string, string>,
+): TensorSpec | undefined {
   if (!metadata.isTensor) return undefined;
-  const datatype = datatypeOf(metadata.type);
+  const name = outer.get(metadata.name);
+  const datatype = name === undefined ? datatypeOf(metadata.type) : "BF16";
   if (datatype === undefined) return undefined;
   return {
-    name: metadata.name,
+    name: name ?? metadata.name,
     datatype,
     shape: metadata.shape.map((dimension) => (typeof dimension === "number" ? dimension : -1)),
     dimensionNames: metadata.shape.map((each) => (typeof each === "string" ? each : "")),
@@ -108,19 +150,21 @@ type TensorConstructor = new (
 
 function toRuntime(runtime: Runtime, tensor: Tensor): RuntimeTensor {
   const constructor = runtime.Tensor as unknown as TensorConstructor;
-  return new constructor(datatypes[tensor.datatype].onnx, elementsOf(tensor), tensor.shape);
+  const type = tensor.datatype === "BF16" ? "float32" : datatypes[tensor.datatype].onnx;
+  return new constructor(type, elementsOf(tensor), tensor.shape);
 }
 
 function elementsOf({ datatype, data }: Tensor): unknown {
   if (datatype === "BYTES") return unpackStrings(data);
+  if (datatype === "BF16") return numbersOf({ datatype, data });
   return viewOf({ datatype: datatype === "FP16" ? "UINT16" : datatype, data });
 }
 
-function fromRuntime(name: string, tensor: RuntimeTensor): Tensor {
-  const datatype = datatypeOf(tensor.type);
+function fromRuntime(name: string, tensor: RuntimeTensor, datatype: Datatype | undefined): Tensor {
   assert(datatype, `onnxruntime returned a ${tensor.type}`);
   const { data } = tensor;
-  return { name, datatype, shape: tensor.dims, data: bytesOf(data as Elements) };
+  const elements = datatype === "BF16" ? narrow(data as Float32Array) : (data as Elements);
+  return { name, datatype, shape: tensor.dims, data: bytesOf(elements) };
 }
 
 type Elements = readonly string[] | ArrayBufferView<ArrayBuffer>;

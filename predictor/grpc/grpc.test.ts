@@ -259,6 +259,7 @@ describe("gRPC, elsewhere", () => {
       INT32: [{ int_contents: [-(2 ** 31), 1] }, bytes(Int32Array.of(-(2 ** 31), 1))],
       INT64: [{ int64_contents: [`${-(2n ** 63n)}`, "1"] }, longs(-(2n ** 63n), 1n)],
       FP16: [undefined, bytes(Uint16Array.of(0x47_00, 0xc7_00))],
+      BF16: [undefined, bytes(Uint16Array.of(0x40_e0, 0xc0_e0))],
       FP32: [{ fp32_contents: [1.5, -0] }, bytes(Float32Array.of(1.5, -0))],
       FP64: [{ fp64_contents: [0.1, -2] }, bytes(Float64Array.of(0.1, -2))],
       BYTES: [{ bytes_contents: [Buffer.from("é"), Buffer.alloc(0)] }, packStrings(["é", ""])],

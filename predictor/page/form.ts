@@ -27,7 +27,7 @@ const pictureSide = 224;
  */
 export function fieldOf({ name, datatype, shape }: Spec): Field {
   if (datatype === "BYTES") return { kind: name === "image" ? "file" : "text" };
-  if (shape.length === 4 && ["FP32", "FP16", "UINT8"].includes(datatype)) {
+  if (shape.length === 4 && ["FP32", "FP16", "BF16", "UINT8"].includes(datatype)) {
     const [, second, third, fourth] = shape;
     if (second === 3) return { kind: "image", layout: "NCHW", ...sidesOf(fourth, third) };
     if (fourth === 3) return { kind: "image", layout: "NHWC", ...sidesOf(third, second) };

@@ -3,6 +3,7 @@
  * The datatypes of the Open Inference Protocol: one row each. Everything that depends on a datatype
  * reads this table.
  */
+import { bfloat16Max } from "./bfloat16.ts";
 
 export type Datatype =
   | "BOOL"
@@ -15,6 +16,7 @@ export type Datatype =
   | "INT32"
   | "INT64"
   | "FP16"
+  | "BF16"
   | "FP32"
   | "FP64"
   | "BYTES";
@@ -79,6 +81,9 @@ export const datatypes: Readonly<Record<Datatype, DatatypeRow>> = {
   },
   // From half a step above the largest finite value on, a number would round to infinity.
   FP16: float("float16", Float16Array, 2, 65_520 - 2 ** -37),
+  // Words: what they stand for is in bfloat16.ts. onnxruntime's Node binding has none of them, so
+  // that models with this at their borders are widened (executor/bfloat16-model.ts).
+  BF16: float("bfloat16", Uint16Array, 2, bfloat16Max),
   FP32: float("float32", Float32Array, 4, 2 ** 128 - 2 ** 103 - 2 ** 75),
   FP64: float("float64", Float64Array, 8, Number.MAX_VALUE),
   BYTES: { onnx: "string", kind: "string", bytes: 1, array: Uint8Array, min: 0, max: 0 },
@@ -93,7 +98,7 @@ export function isDatatype(word: unknown): word is Datatype {
   return typeof word === "string" && Object.hasOwn(datatypes, word);
 }
 
-/** The datatype that onnxruntime calls `onnxName`, or nothing (bfloat16, complex, …). */
+/** The datatype that onnxruntime calls `onnxName`, or nothing (complex, …). */
 export function datatypeOf(onnxName: string): Datatype | undefined {
   return byOnnxName.get(onnxName);
 }

@@ -5,7 +5,7 @@ import { invalid } from "../errors.ts";
 import { datatypes } from "./datatypes.ts";
 import { encodeFloat32s } from "./float-text.ts";
 import { InexactInteger, quote } from "./json.ts";
-import { elementCount, packStrings, unpackStrings, viewOf } from "./tensor.ts";
+import { elementCount, numbersOf, packStrings, setterOf, unpackStrings, viewOf } from "./tensor.ts";
 import type { Bytes, Tensor, TensorSpec } from "./tensor.ts";
 
 type Target = Pick<TensorSpec, "name" | "datatype" | "shape" | "elements">;
@@ -120,14 +120,14 @@ function boolWriter(target: Target, data: Bytes): Write {
 function numberWriter(target: Target, data: Bytes): Write {
   const { kind, min, max } = datatypes[target.datatype];
   const whole = kind === "integer";
-  const view = viewOf({ datatype: target.datatype, data }) as number[];
+  const set = setterOf({ datatype: target.datatype, data });
   return (index, value) => {
     const number = typeof value === "bigint" ? Number(value) : value;
     if (typeof number !== "number" || !(number >= min && number <= max)) {
       throw elementFault(target, index, value);
     }
     if (whole && !Number.isInteger(number)) throw elementFault(target, index, value);
-    view[index] = number;
+    set(index, number);
   };
 }
 
@@ -166,7 +166,7 @@ export function encodeElements(tensor: Tensor): string {
       .join();
   if (kind === "bool") return tensor.data.reduce(joinBool, "");
   if (kind === "long") return encodeLongs(tensor);
-  const view = viewOf(tensor) as ArrayLike<number>;
+  const view = numbersOf(tensor) as ArrayLike<number>;
   if (view instanceof Float32Array) return encodeFloat32s(view);
   return kind === "float" ? encodeFloats(view) : Array.prototype.join.call(view);
 }

@@ -13,7 +13,7 @@ import type { Message } from "./protobuf.ts";
 import type { Bytes, Signature, Tensor, TensorSpec } from "./tensor.ts";
 import { decodeVarints } from "./varints.ts";
 
-/** Which field of InferTensorContents holds elements of a datatype; FP16 has none. */
+/** Which field of InferTensorContents holds elements of a datatype; FP16 and BF16 have none. */
 const contentsFields: Readonly<Partial<Record<Datatype, keyof typeof contentsType>>> = {
   BOOL: "bool_contents",
   INT8: "int_contents",

@@ -85,7 +85,7 @@ describe("an answer in JSON as gRPC's", () => {
     [{ predictions: [1] }, /it has a field "predictions"/, "v1's answer"],
     [{}, /outputs is not an array/, "no outputs"],
     [outputsOf({ ...tensor, name: 1 }), /an output has no name/, "a name that is none"],
-    [outputsOf({ ...tensor, datatype: "BF16" }), /"BF16" is no datatype/, "a datatype of no model"],
+    [outputsOf({ ...tensor, datatype: "FP8" }), /"FP8" is no datatype/, "a datatype of no model"],
     [outputsOf({ ...tensor, shape: [2] }), /output "x": shape \[2\] holds 2/, "a wrong shape"],
     [outputsOf({ ...tensor, data: ["a"] }), /output "x": element 0 is "a"/, "a wrong element"],
     [outputsOf({ ...tensor, why: 1 }), /output "x" has a field "why"/, "more than a tensor"],

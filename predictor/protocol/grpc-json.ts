@@ -10,7 +10,7 @@ import { decodeShape } from "./infer.ts";
 import { decodeJson, isObject, quote } from "./json.ts";
 import type { JsonObject } from "./json.ts";
 import type { Message } from "./protobuf.ts";
-import { unpackElements, viewOf } from "./tensor.ts";
+import { unpackElements, setterOf } from "./tensor.ts";
 import type { Bytes, Tensor } from "./tensor.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -117,8 +117,8 @@ function outputOf(output: unknown): Tensor {
   const flat: unknown[] = data.flat(target.shape.length);
   const numbers = flat.map((value) => value ?? 0);
   const bytes = decodeElements({ ...target, shape: target.shape }, numbers);
-  const view = viewOf({ datatype, data: bytes }) as number[];
-  for (const [index, value] of flat.entries()) if (value === null) view[index] = Number.NaN;
+  const set = setterOf({ datatype, data: bytes });
+  for (const [index, value] of flat.entries()) if (value === null) set(index, Number.NaN);
   return { ...target, data: bytes };
 }
 

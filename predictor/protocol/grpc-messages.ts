@@ -176,4 +176,5 @@ export const dataTypes: readonly string[] = [
   "TYPE_FP32",
   "TYPE_FP64",
   "TYPE_STRING",
+  "TYPE_BF16",
 ];

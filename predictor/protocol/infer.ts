@@ -148,12 +148,8 @@ function decodeInput(input: JsonObject, spec: TensorSpec, binary: BinaryPart | u
 export function checkDatatype(datatype: unknown, spec: TensorSpec): void {
   if (datatype === spec.datatype) return;
   const where = `input ${quote(spec.name)}`;
-  // A model that declares a bfloat16 input isn't loaded in the first place.
-  const known = isDatatype(datatype) || datatype === "BF16";
-  if (!known) throw invalid(`${where}: ${quote(datatype)} is no datatype`);
-  const why =
-    datatype === "BF16" ? "; onnxruntime's Node binding has no bfloat16, send FP16 or FP32" : "";
-  throw invalid(`${where}: datatype is ${datatype}, the model takes ${spec.datatype}${why}`);
+  if (!isDatatype(datatype)) throw invalid(`${where}: ${quote(datatype)} is no datatype`);
+  throw invalid(`${where}: datatype is ${datatype}, the model takes ${spec.datatype}`);
 }
 
 /** A client's shape. Throws ServingError `invalid`. */

@@ -204,6 +204,13 @@ export class Reader {
     throw broken();
   }
 
+  /** A field's value as it lies there, its length before it where it has one. */
+  raw(wireType: number): Bytes {
+    const start = this.#at;
+    this.skip(wireType);
+    return this.#bytes.subarray(start, this.#at);
+  }
+
   skip(wireType: number): void {
     if (wireType === wire.varint) this.varint();
     else if (wireType === wire.bytes) this.bytes();
@@ -253,7 +260,8 @@ function writeValue(writer: Writer, { id, type }: Field, value: unknown, inList:
   }
 }
 
-class Writer {
+/** Puts the pieces of a message in a row. */
+export class Writer {
   readonly #chunks: Uint8Array[] = [];
   #small: number[] = [];
 

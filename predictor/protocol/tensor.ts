@@ -3,6 +3,7 @@
  * elements as little-endian bytes, exactly as the binary extension of the Open Inference Protocol
  * lays them out. Joining and splitting batches is then joining and splitting bytes.
  */
+import { fromBFloat16, toBFloat16 } from "./bfloat16.ts";
 import { datatypes } from "./datatypes.ts";
 import type { Datatype } from "./datatypes.ts";
 
@@ -65,12 +66,31 @@ export function elementCount(shape: readonly number[]): number {
   return Number.isSafeInteger(count) ? count : Number.POSITIVE_INFINITY;
 }
 
-/** A typed view of fixed-size elements, copied only when the bytes lie unaligned. */
+/**
+ * A typed view of fixed-size elements, of BF16 their words, copied only when the bytes lie
+ * unaligned.
+ */
 export function viewOf(tensor: { datatype: Datatype; data: Bytes }): ArrayLike<number | bigint> {
   const { array, bytes } = datatypes[tensor.datatype];
   // slice() of a Buffer would be no copy.
   const aligned = tensor.data.byteOffset % bytes === 0 ? tensor.data : new Uint8Array(tensor.data);
   return new array(aligned.buffer, aligned.byteOffset, aligned.byteLength / bytes);
+}
+
+/** The elements as numbers: a view; of BF16, of which there is none, a copy. */
+export function numbersOf(tensor: { datatype: Datatype; data: Bytes }): ArrayLike<number | bigint> {
+  const view = viewOf(tensor);
+  return tensor.datatype === "BF16" ? fromBFloat16(view as Uint16Array) : view;
+}
+
+/** Writes a number as an element of `data`, which lies aligned; rounded to the datatype. */
+export function setterOf(tensor: {
+  datatype: Datatype;
+  data: Bytes;
+}): (index: number, value: number) => void {
+  const view = viewOf(tensor) as number[];
+  if (tensor.datatype !== "BF16") return (index, value) => (view[index] = value);
+  return (index, value) => (view[index] = toBFloat16(value));
 }
 
 const encoder = new TextEncoder();

@@ -1,5 +1,5 @@
 /** Numbers to tensors and back, in the lengths that tasks deal with. */
-import { viewOf } from "../protocol/tensor.ts";
+import { numbersOf, viewOf } from "../protocol/tensor.ts";
 import type { Bytes, Tensor } from "../protocol/tensor.ts";
 
 export function packFloats(values: readonly number[]): Bytes {
@@ -37,9 +37,9 @@ export function takeRows(tensor: Tensor, indexes: readonly number[]): Tensor {
   return { ...tensor, shape: [indexes.length, ...rest], data };
 }
 
-/** The elements as numbers; float16 too. */
+/** The elements as numbers; those of half the width too. */
 export function floatsOf(tensor: Tensor): ArrayLike<number> {
-  if (tensor.datatype !== "FP16") return viewOf(tensor) as ArrayLike<number>;
+  if (tensor.datatype !== "FP16") return numbersOf(tensor) as ArrayLike<number>;
   const words = viewOf({ ...tensor, datatype: "UINT16" }) as ArrayLike<number>;
   return Float32Array.from(words, fromHalf);
 }

@@ -1,6 +1,7 @@
 """NVIDIA's tritonclient, http, grpc and their asyncio variants, unmodified."""
 import asyncio
 
+import ml_dtypes
 import numpy as np
 import tritonclient.grpc as triton_grpc
 import tritonclient.grpc.aio as triton_grpc_aio
@@ -27,6 +28,7 @@ TYPES = {
 def every_value():
     values = {name: np.array([[0, 1, 1]]).astype(dtype) for name, dtype in TYPES.items()}
     values["FP16"] = np.array([[0.5, -2, 65504]], np.float16)
+    values["BF16"] = np.array([[0.5, -2, 2.0**127 * (2 - 2**-7)]], ml_dtypes.bfloat16)
     values["INT64"] = np.array([[-(2**63), 2**63 - 1, 2**53 + 1]], np.int64)
     values["BYTES"] = np.array([["naïve".encode(), b"", b"x"]], np.object_)
     return values

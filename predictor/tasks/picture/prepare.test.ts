@@ -20,14 +20,19 @@ describe("a picture as the model's input", () => {
     }
   });
 
-  it("is in half precision where the graph is", () => {
-    const whole = preparePicture(picture, config, { name, datatype: "FP32" });
-    const half = preparePicture(picture, config, { name, datatype: "FP16" });
-    assert.deepEqual([half.datatype, half.shape], ["FP16", [1, 3, 1, 2]]);
-    assert.equal(half.data.byteLength, whole.data.byteLength / 2);
-    const [exact, rounded] = [floatsOf(whole), floatsOf(half)];
-    for (let index = 0; index < exact.length; index++) {
-      assert(Math.abs((exact[index] ?? 0) - (rounded[index] ?? 0)) <= 2 ** -12, `${index}`);
-    }
-  });
+  for (const [datatype, error] of [
+    ["FP16", 2 ** -12],
+    ["BF16", 2 ** -9],
+  ] as const) {
+    it(`is in half precision where the graph is: ${datatype}`, () => {
+      const whole = preparePicture(picture, config, { name, datatype: "FP32" });
+      const half = preparePicture(picture, config, { name, datatype });
+      assert.deepEqual([half.datatype, half.shape], [datatype, [1, 3, 1, 2]]);
+      assert.equal(half.data.byteLength, whole.data.byteLength / 2);
+      const [exact, rounded] = [floatsOf(whole), floatsOf(half)];
+      for (let index = 0; index < exact.length; index++) {
+        assert(Math.abs((exact[index] ?? 0) - (rounded[index] ?? 0)) <= error, `${index}`);
+      }
+    });
+  }
 });

@@ -1,5 +1,6 @@
 /// <reference lib="esnext.float16" />
 /** From pixels to the model's input, by preprocessor_config.json. */
+import { narrow } from "../../protocol/bfloat16.ts";
 import { isObject } from "../../protocol/json.ts";
 import type { JsonObject } from "../../protocol/json.ts";
 import type { Tensor } from "../../protocol/tensor.ts";
@@ -49,9 +50,11 @@ export function preparePicture(
   }
   const shape = [1, 3, height, width];
   const as = { name, shape };
-  return datatype === "FP16"
-    ? { ...as, datatype, data: new Uint8Array(Float16Array.from(values).buffer) }
-    : { ...as, datatype: "FP32", data: new Uint8Array(values.buffer) };
+  if (datatype === "FP16") {
+    return { ...as, datatype, data: new Uint8Array(Float16Array.from(values).buffer) };
+  }
+  if (datatype === "BF16") return { ...as, datatype, data: new Uint8Array(narrow(values).buffer) };
+  return { ...as, datatype: "FP32", data: new Uint8Array(values.buffer) };
 }
 
 function asked(config: JsonObject, name: string, fallback: boolean): boolean {

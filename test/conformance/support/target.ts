@@ -115,6 +115,7 @@ const widths: Readonly<Record<string, number>> = {
   UINT16: 2,
   INT16: 2,
   FP16: 2,
+  BF16: 2,
   UINT32: 4,
   INT32: 4,
   FP32: 4,
@@ -148,10 +149,18 @@ function writeElement(view: DataView, at: number, datatype: string, value: numbe
   if (datatype === "FP32") view.setFloat32(at, value, true);
   else if (datatype === "FP64") view.setFloat64(at, value, true);
   else if (datatype === "FP16") view.setFloat16(at, value, true);
+  else if (datatype === "BF16") view.setUint16(at, upperHalf(value), true);
   else if (datatype.endsWith("64")) view.setBigInt64(at, BigInt(value), true);
   else if (datatype.endsWith("32")) view.setInt32(at, value, true);
   else if (datatype.endsWith("16")) view.setInt16(at, value, true);
   else view.setInt8(at, value);
+}
+
+/** Of a number that has so few digits, its bfloat16. */
+function upperHalf(value: number): number {
+  const wide = new DataView(new ArrayBuffer(4));
+  wide.setFloat32(0, value);
+  return wide.getUint16(0);
 }
 
 /** POSTs the inference with its tensors as bytes. */
