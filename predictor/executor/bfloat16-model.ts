@@ -59,7 +59,7 @@ export function widenBFloat16(model: Bytes): Widened | undefined {
     else put(writer, { id, wireType, value });
   }
   if (names.size === 0) return undefined;
-  return { model: new Uint8Array(Buffer.concat(writer.chunks())), names };
+  return { model: Buffer.concat(writer.chunks()), names };
 }
 
 function widenGraph(graph: Bytes, names: Map<string, string>): Uint8Array[] {

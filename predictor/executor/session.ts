@@ -104,7 +104,7 @@ async function create(runtime: Runtime, options: SessionOptions): Promise<Create
     return { ...(await withNative(binding, open)), inner: new Map() };
   } catch (error) {
     if (!refusesBFloat16(error)) throw error;
-    const widened = widenBFloat16(new Uint8Array(await readFile(path)));
+    const widened = widenBFloat16(await readFile(path));
     if (widened === undefined) throw error;
     const { model, names } = widened;
     const open = async (): Promise<InferenceSession> =>
