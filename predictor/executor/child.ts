@@ -11,8 +11,8 @@ import type { LoadedModel, LoadOptions, Message } from "./messages.ts";
 import { probe } from "./probe.ts";
 import type { Probe } from "./probe.ts";
 import { openPlaced } from "./provider.ts";
-import { importRuntime } from "./session.ts";
 import { cpu } from "./session-options.ts";
+import { importRuntime } from "./session.ts";
 import type { Session } from "./session.ts";
 
 type Runtime = Awaited<ReturnType<typeof importRuntime>>;

@@ -5,14 +5,7 @@
  */
 import { datatypes } from "../protocol/datatypes.ts";
 import { declaresBatch, joinRows, splitRows } from "../protocol/rows.ts";
-import {
-  elementCount,
-  inOnePiece,
-  numbersOf,
-  packStrings,
-  setterOf,
-  viewOf,
-} from "../protocol/tensor.ts";
+import { elementCount, inOnePiece, numbersOf, packStrings, setterOf } from "../protocol/tensor.ts";
 import type { Bytes, Signature, Tensor, TensorSpec } from "../protocol/tensor.ts";
 import { joinTokens, splitTokens, tokenLayout } from "../protocol/tokens.ts";
 import type { Session } from "./session.ts";
@@ -59,15 +52,10 @@ function sampleData(spec: TensorSpec, count: number, seed: number): Bytes {
   // Zeros in the first sample: the one input that never makes a loop long or an index too large.
   if (seed === 0) return data;
   if (kind === "bool") return data.fill(1);
-  const small = (index: number): number => (index * 7 + seed) % 3;
-  if (kind === "long") {
-    const view = viewOf({ datatype: spec.datatype, data }) as bigint[];
-    for (let index = 0; index < count; index++) view[index] = BigInt(small(index) % 2);
-    return data;
-  }
   const set = setterOf({ datatype: spec.datatype, data });
   for (let index = 0; index < count; index++) {
-    set(index, kind === "float" ? small(index) / 2 : small(index) % 2);
+    const small = (index * 7 + seed) % 3;
+    set(index, kind === "float" ? small / 2 : small % 2);
   }
   return data;
 }
@@ -139,10 +127,9 @@ async function takesPadding(session: Session): Promise<boolean> {
 function sampleTokens(signature: Signature, length: number): Tensor[] {
   return signature.inputs.map(({ name, datatype }) => {
     const data = new Uint8Array(length * datatypes[datatype].bytes);
-    const view = viewOf({ datatype, data }) as (number | bigint)[];
+    const set = setterOf({ datatype, data });
     for (let index = 0; index < length; index++) {
-      const value = name === "input_ids" ? (index % 7) + 1 : name === "attention_mask" ? 1 : 0;
-      view[index] = datatypes[datatype].kind === "long" ? BigInt(value) : value;
+      set(index, name === "input_ids" ? (index % 7) + 1 : name === "attention_mask" ? 1 : 0);
     }
     return { name, datatype, shape: [1, length], data };
   });

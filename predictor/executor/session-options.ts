@@ -28,7 +28,7 @@ const sleeping = { intra_op: { allow_spinning: "0" } };
 /**
  * SkipLayerNormalization adds up to three tensors and normalises the sum, element by element, with
  * a question in between for each tensor. The CPU is faster with two additions, each a loop of
- * vectors, and the normalisation after them: by 4 to 19 % of a transformer's run
+ * vectors, and the normalisation after them: by 3 to 13 % of a transformer's run
  * (docs/decisions/0019). An accelerator wants one kernel instead of three.
  */
 const slowOnCpu = { disable_specified_optimizers: "SkipLayerNormFusion" };

@@ -65,6 +65,7 @@ export async function openSession(runtime: Runtime, options: SessionOptions): Pr
   if (signature.outputs.length === 0) throw new Error("the model has no tensor output");
   const served = new Set(signature.outputs.map((spec) => spec.name));
   const named = session.outputNames.map((name) => outer.get(name) ?? name);
+  const within = (name: string): string => inner.get(name) ?? name;
   return {
     signature,
     skipped: named.filter((name) => !served.has(name)),
@@ -72,17 +73,15 @@ export async function openSession(runtime: Runtime, options: SessionOptions): Pr
     fast: native !== undefined,
     run: async (inputs, outputs) => {
       const feeds: Record<string, RuntimeTensor> = {};
-      for (const input of inputs) {
-        feeds[inner.get(input.name) ?? input.name] = toRuntime(runtime, input);
-      }
-      const fetched = inner.size === 0 ? outputs : outputs.map((name) => inner.get(name) ?? name);
+      for (const input of inputs) feeds[within(input.name)] = toRuntime(runtime, input);
+      const fetched = outputs.map(within);
       // Naming the fetches keeps non-tensor outputs out, which run() refuses to return.
       const results =
         native === undefined
           ? await session.run(feeds, fetched)
           : native.run(feeds, fetchesOf(fetched), {});
-      return outputs.map((name, index) => {
-        const result = results[fetched[index] ?? name];
+      return outputs.map((name) => {
+        const result = results[within(name)];
         assert(result, `onnxruntime left out ${name}`);
         return fromRuntime(name, result, inner.has(name) ? "BF16" : datatypeOf(result.type));
       });

@@ -2,10 +2,11 @@
  * JSON arrays to elements and back. `data` may be flat in row-major order or nested like the shape.
  */
 import { invalid } from "../errors.ts";
+import { toBFloat16 } from "./bfloat16.ts";
 import { datatypes } from "./datatypes.ts";
 import { encodeFloat32s } from "./float-text.ts";
 import { InexactInteger, quote } from "./json.ts";
-import { elementCount, numbersOf, packStrings, setterOf, unpackStrings, viewOf } from "./tensor.ts";
+import { elementCount, numbersOf, packStrings, unpackStrings, viewOf } from "./tensor.ts";
 import type { Bytes, Tensor, TensorSpec } from "./tensor.ts";
 
 type Target = Pick<TensorSpec, "name" | "datatype" | "shape" | "elements">;
@@ -120,14 +121,16 @@ function boolWriter(target: Target, data: Bytes): Write {
 function numberWriter(target: Target, data: Bytes): Write {
   const { kind, min, max } = datatypes[target.datatype];
   const whole = kind === "integer";
-  const set = setterOf({ datatype: target.datatype, data });
+  const view = viewOf({ datatype: target.datatype, data }) as number[];
+  const isWords = target.datatype === "BF16";
   return (index, value) => {
     const number = typeof value === "bigint" ? Number(value) : value;
     if (typeof number !== "number" || !(number >= min && number <= max)) {
       throw elementFault(target, index, value);
     }
     if (whole && !Number.isInteger(number)) throw elementFault(target, index, value);
-    set(index, number);
+    // Not by setterOf: a call for each element is a sixth of the time that large tensors take here.
+    view[index] = isWords ? toBFloat16(number) : number;
   };
 }
 

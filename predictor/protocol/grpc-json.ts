@@ -10,7 +10,7 @@ import { decodeShape } from "./infer.ts";
 import { decodeJson, isObject, quote } from "./json.ts";
 import type { JsonObject } from "./json.ts";
 import type { Message } from "./protobuf.ts";
-import { unpackElements, setterOf } from "./tensor.ts";
+import { setterOf, unpackElements } from "./tensor.ts";
 import type { Bytes, Tensor } from "./tensor.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

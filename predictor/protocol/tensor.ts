@@ -83,14 +83,17 @@ export function numbersOf(tensor: { datatype: Datatype; data: Bytes }): ArrayLik
   return tensor.datatype === "BF16" ? fromBFloat16(view as Uint16Array) : view;
 }
 
-/** Writes a number as an element of `data`, which lies aligned; rounded to the datatype. */
+/** Writes a number as an element of `data`, which lies aligned; as the datatype has it. */
 export function setterOf(tensor: {
   datatype: Datatype;
   data: Bytes;
 }): (index: number, value: number) => void {
-  const view = viewOf(tensor) as number[];
-  if (tensor.datatype !== "BF16") return (index, value) => (view[index] = value);
-  return (index, value) => (view[index] = toBFloat16(value));
+  const view = viewOf(tensor) as (number | bigint)[];
+  if (tensor.datatype === "BF16") return (index, value) => (view[index] = toBFloat16(value));
+  if (datatypes[tensor.datatype].kind === "long") {
+    return (index, value) => (view[index] = BigInt(value));
+  }
+  return (index, value) => (view[index] = value);
 }
 
 const encoder = new TextEncoder();

@@ -33,14 +33,14 @@ function conditions(...texts: readonly string[]) {
 export class PlayedKnative {
   readonly #cluster: MemoryCluster;
 
+  constructor(cluster: MemoryCluster) {
+    this.#cluster = cluster;
+  }
+
   /** As they stand on the revisions and the pods of the service that there is. */
   get #labels(): Readonly<Record<string, string>> {
     const uid = this.service?.metadata.uid;
     return { ...LABELS, ...(uid === undefined ? {} : { "serving.knative.dev/serviceUID": uid }) };
-  }
-
-  constructor(cluster: MemoryCluster) {
-    this.#cluster = cluster;
   }
 
   get service(): KnativeService | undefined {

@@ -25,8 +25,7 @@ type Feeds = Record<string, OrtTensor>;
 
 const { workload, threads } = serverOptions<RawOptions>();
 const { path, bodies, headers, quickBodies = bodies } = await workloadNamed(workload);
-const feeds = await feedsOf(bodies);
-const quickFeeds = await feedsOf(quickBodies);
+const [feeds = {}, quickFeeds = {}] = await feedsOf([bodies, quickBodies]);
 const session = await InferenceSession.create(path, {
   intraOpNumThreads: threads,
   interOpNumThreads: 1,
@@ -34,20 +33,22 @@ const session = await InferenceSession.create(path, {
 });
 const outputs = session.outputNames.filter((_, index) => session.outputMetadata[index]?.isTensor);
 
-/** The tensors of the first request, by the predictor's own decoder. */
-async function feedsOf([body = Buffer.of()]: readonly Uint8Array[]): Promise<Feeds> {
+/** The tensors of the first request of each, by the predictor's own decoder. */
+async function feedsOf(workloads: readonly (readonly Uint8Array[])[]): Promise<Feeds[]> {
   const options = { path, threads: 1, optimization: "basic" } as const;
   const decoder = await openSession(await importRuntime(), options);
-  const bytes = Uint8Array.from(body);
-  const headerLength = parseHeaderLength(headers?.[headerLengthHeader], bytes.byteLength);
-  const { inputs } = decodeInfer(bytes, decoder.signature, headerLength);
   await decoder.release();
-  const tensors = inputs.map((input) => {
-    const { onnx } = datatypes[input.datatype];
-    const values = viewOf(input) as never;
-    return [input.name, new OrtTensor(onnx as never, values, input.shape)] as const;
+  return workloads.map(([body = Buffer.of()]) => {
+    const bytes = Uint8Array.from(body);
+    const headerLength = parseHeaderLength(headers?.[headerLengthHeader], bytes.byteLength);
+    const { inputs } = decodeInfer(bytes, decoder.signature, headerLength);
+    const tensors = inputs.map((input) => {
+      const { onnx } = datatypes[input.datatype];
+      const values = viewOf(input) as never;
+      return [input.name, new OrtTensor(onnx as never, values, input.shape)] as const;
+    });
+    return Object.fromEntries(tensors);
   });
-  return Object.fromEntries(tensors);
 }
 
 async function measure({ ms, callers, quick = false }: RawOrder): Promise<Sample> {
